@@ -1,0 +1,95 @@
+// Who the library is: status sentences, and the choice of the instruction set.
+#include "library.h"
+
+#include <atomic>
+#include <cstring>
+
+#include "gatework/activations.h"
+#include "gatework/status.h"
+
+namespace gw {
+namespace {
+
+bool processor_has(const char* isa) {
+#if defined(__x86_64__)
+  if (std::strcmp(isa, "avx512") == 0)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
+  if (std::strcmp(isa, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+  (void)isa;
+  return true;
+}
+
+// Best first.
+const Kernels* const built[] = {
+#if defined(GW_HAS_AVX512)
+    &kernels_avx512,
+#endif
+#if defined(GW_HAS_AVX2)
+    &kernels_avx2,
+#endif
+#if defined(GW_HAS_NEON)
+    &kernels_neon,
+#endif
+#if defined(GW_HAS_BASELINE)
+    &kernels_baseline,
+#endif
+};
+
+const Kernels* find(const char* name) {
+  for (const Kernels* candidate : built)
+    if ((name == nullptr || std::strcmp(name, candidate->name) == 0) && processor_has(candidate->name))
+      return candidate;
+  return nullptr;
+}
+
+std::atomic<const Kernels*> chosen{nullptr};
+
+}  // namespace
+
+const Kernels& kernels() {
+  const Kernels* now = chosen.load(std::memory_order_acquire);
+  if (now == nullptr) {
+    now = find(nullptr);
+    chosen.store(now, std::memory_order_release);
+  }
+  return *now;
+}
+
+}  // namespace gw
+
+const char* gw_status_text(int32_t status) {
+  switch (status) {
+    case GW_OK: return "success";
+    case GW_BAD_SIZE: return "a size is negative or too large, or a stride makes rows overlap";
+    case GW_BAD_LENGTH: return "a length is negative or larger than the number of steps";
+    case GW_NULL_POINTER: return "a pointer that must be given is null";
+    case GW_NO_THREADS: return "the operating system refused to start a worker thread";
+    case GW_BAD_ISA: return "this build or this processor does not have that instruction set";
+    default: return "unknown status";
+  }
+}
+
+int32_t gw_interface_version(void) { return 1; }
+
+int32_t gw_choose_isa(const char* name) {
+  const gw::Kernels* found = gw::find(name);
+  if (found == nullptr) return GW_BAD_ISA;
+  gw::chosen.store(found, std::memory_order_release);
+  return GW_OK;
+}
+
+const char* gw_isa(void) { return gw::kernels().name; }
+
+int32_t gw_sigmoid_f32(int64_t n, const float* x, float* y) {
+  if (n < 0) return GW_BAD_SIZE;
+  gw::kernels().sigmoid(n, x, y);
+  return GW_OK;
+}
+
+int32_t gw_tanh_f32(int64_t n, const float* x, float* y) {
+  if (n < 0) return GW_BAD_SIZE;
+  gw::kernels().hyperbolic_tangent(n, x, y);
+  return GW_OK;
+}

@@ -1,0 +1,193 @@
+// Teams of workers, kept between calls and handed to one caller at a time.
+// After fork the child owns no workers: the parent's teams are forgotten there (their memory is not touched again).
+#include "team.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <memory>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "gatework/threads.h"
+
+namespace gw {
+namespace {
+
+constexpr int kSpins = 2000;  // some 20 to 50 microseconds, far above the usual distance between two steps
+constexpr int kYields = 64;
+
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+
+}  // namespace
+
+void Signal::advance() {
+  value_.fetch_add(1, std::memory_order_seq_cst);
+  if (sleepers_.load(std::memory_order_seq_cst) == 0) return;
+  { std::lock_guard<std::mutex> lock(mutex_); }  // a sleeper is either before its check or inside wait
+  condition_.notify_all();
+}
+
+void Signal::wait_past(uint32_t seen) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (value() != seen) return;
+    relax();
+  }
+  for (int i = 0; i < kYields; ++i) {
+    if (value() != seen) return;
+    sched_yield();
+  }
+  std::unique_lock<std::mutex> lock(mutex_);
+  sleepers_.fetch_add(1, std::memory_order_seq_cst);
+  condition_.wait(lock, [&] { return value_.load(std::memory_order_seq_cst) != seen; });
+  sleepers_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Barrier::meet() {
+  const int32_t size = size_;  // once let go, the owner may resize
+  if (size == 1) return;
+  const uint32_t seen = round_.value();
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size - 1) {
+    arrived_.store(0, std::memory_order_relaxed);
+    round_.advance();
+  } else {
+    round_.wait_past(seen);
+  }
+}
+
+namespace {
+
+struct Team {
+  struct Worker {
+    std::thread thread;
+    Signal start;
+  };
+  std::vector<std::unique_ptr<Worker>> workers;
+  Barrier finished;
+  Work work = nullptr;
+  void* context = nullptr;
+  bool ending = false;
+  bool taken = false;
+
+  bool grow(int32_t count);
+  void run(int32_t count, Work w, void* c);
+  void end();
+};
+
+std::mutex registry;            // guards teams and each team's taken
+std::vector<Team*>* teams = nullptr;  // never destroyed: workers may outlive static destruction
+std::atomic<int32_t> workers_alive{0};
+
+void before_fork() { registry.lock(); }
+void after_fork_in_parent() { registry.unlock(); }
+void after_fork_in_child() {
+  teams = new std::vector<Team*>();
+  workers_alive.store(0);
+  registry.unlock();
+}
+
+void worker_loop(Team* team, Team::Worker* self, int32_t member) {
+  for (uint32_t seen = 0;; ++seen) {
+    self->start.wait_past(seen);
+    if (team->ending) return;
+    team->work(team->context, member);
+    team->finished.meet();
+  }
+}
+
+bool Team::grow(int32_t count) {
+  while (static_cast<int32_t>(workers.size()) < count) {
+    auto worker = std::make_unique<Worker>();
+    Worker* raw = worker.get();
+    const auto member = static_cast<int32_t>(workers.size()) + 1;
+    try {
+      worker->thread = std::thread(worker_loop, this, raw, member);
+    } catch (const std::system_error&) {
+      return false;
+    }
+    workers_alive.fetch_add(1);
+    workers.push_back(std::move(worker));
+  }
+  return true;
+}
+
+void Team::run(int32_t count, Work w, void* c) {
+  work = w;
+  context = c;
+  finished.resize(count);
+  for (int32_t m = 1; m < count; ++m) workers[static_cast<size_t>(m - 1)]->start.advance();
+  w(c, 0);
+  finished.meet();
+}
+
+void Team::end() {
+  ending = true;
+  for (auto& worker : workers) worker->start.advance();
+  for (auto& worker : workers) worker->thread.join();
+  workers_alive.fetch_sub(static_cast<int32_t>(workers.size()));
+}
+
+Team* take_team() {
+  static const int handlers = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+  (void)handlers;
+  std::lock_guard<std::mutex> lock(registry);
+  if (teams == nullptr) teams = new std::vector<Team*>();
+  for (Team* team : *teams) {
+    if (!team->taken) {
+      team->taken = true;
+      return team;
+    }
+  }
+  auto* team = new Team();
+  team->taken = true;
+  teams->push_back(team);
+  return team;
+}
+
+void give_team(Team* team) {
+  std::lock_guard<std::mutex> lock(registry);
+  team->taken = false;
+}
+
+}  // namespace
+
+bool run_together(int32_t count, Work work, void* context) {
+  if (count == 1) {
+    work(context, 0);
+    return true;
+  }
+  Team* team = take_team();
+  const bool enough = team->grow(count - 1);
+  if (enough) team->run(count, work, context);
+  give_team(team);
+  return enough;
+}
+
+void stop_teams() {
+  std::vector<Team*> idle;
+  {
+    std::lock_guard<std::mutex> lock(registry);
+    if (teams == nullptr) return;
+    std::vector<Team*> busy;
+    for (Team* team : *teams) (team->taken ? busy : idle).push_back(team);
+    *teams = busy;
+  }
+  for (Team* team : idle) {
+    team->end();
+    delete team;
+  }
+}
+
+int32_t live_workers() { return workers_alive.load(); }
+
+}  // namespace gw
+
+void gw_threads_stop(void) { gw::stop_teams(); }
+int32_t gw_threads_alive(void) { return gw::live_workers(); }
