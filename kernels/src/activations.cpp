@@ -19,7 +19,7 @@ void GW_ISA(lstm_backward)(LstmBackward*, int32_t);
 #define GW_QUOTE_(name) #name
 #define GW_QUOTE(name) GW_QUOTE_(name)
 
-const Kernels GW_ISA(kernels) = {GW_QUOTE(GW_ISA_NAME),  over_array<sigmoid>,   over_array<hyperbolic_tangent>,
-                                 GW_ISA(lstm_pack),      GW_ISA(lstm_forward),  GW_ISA(lstm_backward)};
+const Kernels GW_ISA(kernels) = {GW_QUOTE(GW_ISA_NAME), over_array<sigmoid>,  over_array<hyperbolic_tangent>,
+                                 GW_ISA(lstm_pack),     GW_ISA(lstm_forward), GW_ISA(lstm_backward)};
 
 }  // namespace gw

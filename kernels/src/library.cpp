@@ -61,13 +61,20 @@ const Kernels& kernels() {
 
 const char* gw_status_text(int32_t status) {
   switch (status) {
-    case GW_OK: return "success";
-    case GW_BAD_SIZE: return "a size is negative or too large, or a stride makes rows overlap";
-    case GW_BAD_LENGTH: return "a length is negative or larger than the number of steps";
-    case GW_NULL_POINTER: return "a pointer that must be given is null";
-    case GW_NO_THREADS: return "the operating system refused to start a worker thread";
-    case GW_BAD_ISA: return "this build or this processor does not have that instruction set";
-    default: return "unknown status";
+    case GW_OK:
+      return "success";
+    case GW_BAD_SIZE:
+      return "a size is negative or too large, or a stride makes rows overlap";
+    case GW_BAD_LENGTH:
+      return "a length is negative or larger than the number of steps";
+    case GW_NULL_POINTER:
+      return "a pointer that must be given is null";
+    case GW_NO_THREADS:
+      return "the operating system refused to start a worker thread";
+    case GW_BAD_ISA:
+      return "this build or this processor does not have that instruction set";
+    default:
+      return "unknown status";
   }
 }
 

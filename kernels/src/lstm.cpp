@@ -87,7 +87,8 @@ int64_t place(LstmForward& run, void* base, bool listed, bool pack, void** sched
   run.zeros = layout.floats(z.padded);
   run.hidden = layout.floats(2 * z.N * z.row);
   run.cell = layout.floats(z.N * z.row);
-  run.table_bytes = z.group_rows * (7 * kPointer + z.I * static_cast<int64_t>(sizeof(float))) + z.N;
+  run.table_bytes = z.group_rows * (8 * kPointer + z.I * static_cast<int64_t>(sizeof(float))) + z.N;
+  if (run.ahead()) run.table_bytes += kAheadPairs * 4 * z.padded * static_cast<int64_t>(sizeof(float));
   run.table_bytes = (run.table_bytes + 127) / 64 * 64;
   run.tables = layout.bytes(run.split.members() * run.table_bytes);
   return layout.used();
@@ -147,9 +148,8 @@ int64_t gw_lstm_backward_scratch_bytes(const gw_lstm_shape* shape, int32_t liste
 }
 
 int32_t gw_lstm_forward_f32(const gw_lstm_shape* shape, const gw_lstm_steps* steps, const float* x, const float* h0,
-                            const float* c0, const float* w_ih, const float* w_hh, const float* b_ih,
-                            const float* b_hh, float* y, float* h_n, float* c_n, float* gates, float* c,
-                            void* scratch) {
+                            const float* c0, const float* w_ih, const float* w_hh, const float* b_ih, const float* b_hh,
+                            float* y, float* h_n, float* c_n, float* gates, float* c, void* scratch) {
   if (shape == nullptr || steps == nullptr) return GW_NULL_POINTER;
   if (!gw::good_sizes(*shape) || !gw::rows_apart(*shape)) return GW_BAD_SIZE;
   const bool empty = shape->T == 0 || shape->N == 0;
@@ -174,10 +174,10 @@ int32_t gw_lstm_forward_f32(const gw_lstm_shape* shape, const gw_lstm_steps* ste
 }
 
 int32_t gw_lstm_backward_f32(const gw_lstm_shape* shape, const gw_lstm_steps* steps, const float* x, const float* h0,
-                             const float* c0, const float* w_ih, const float* w_hh, const float* y,
-                             const float* gates, const float* c, const float* dy, const float* dh_n,
-                             const float* dc_n, const float* dgates, const float* dc, float* dx, float* dh0,
-                             float* dc0, float* dw_ih, float* dw_hh, float* db, void* scratch) {
+                             const float* c0, const float* w_ih, const float* w_hh, const float* y, const float* gates,
+                             const float* c, const float* dy, const float* dh_n, const float* dc_n, const float* dgates,
+                             const float* dc, float* dx, float* dh0, float* dc0, float* dw_ih, float* dw_hh, float* db,
+                             void* scratch) {
   if (shape == nullptr || steps == nullptr) return GW_NULL_POINTER;
   if (!gw::good_sizes(*shape)) return GW_BAD_SIZE;
   const bool empty = shape->T == 0 || shape->N == 0;

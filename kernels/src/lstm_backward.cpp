@@ -7,6 +7,7 @@
 // never stored for the whole sequence.
 #include "lstm_run.h"
 #include "tile.h"
+#include "transpose.h"
 
 namespace gw {
 namespace {
@@ -38,8 +39,7 @@ void pack_panels(const float* w, int64_t H, int64_t columns, int64_t padded, int
       const int64_t unit = q / kGateBlock * kBlock + q % kBlock, gate = q % kGateBlock / kBlock;
       float* row = to + q * kPanel;
       std::memset(row, 0, kPanel * sizeof(float));
-      if (unit < H)
-        std::memcpy(row, w + (gate * H + unit) * columns + j, static_cast<size_t>(width) * sizeof(float));
+      if (unit < H) std::memcpy(row, w + (gate * H + unit) * columns + j, static_cast<size_t>(width) * sizeof(float));
     }
   }
 }
@@ -252,8 +252,8 @@ void weight_tile(const float* columns, const float* dgates, int64_t gate_row, in
                  int64_t to_row) {
   for (int64_t lane = 0; lane < kBlock; lane += kLanes) {
     Vec acc[kTileRows][4];
-    GW_UNROLL for (int r = 0; r < kTileRows; ++r) GW_UNROLL for (int g = 0; g < 4; ++g)
-        acc[r][g] = first ? Vec{} : load(to + r * to_row + g * kBlock + lane);
+    GW_UNROLL for (int r = 0; r < kTileRows; ++r) GW_UNROLL for (int g = 0; g < 4; ++g) acc[r][g] =
+        first ? Vec{} : load(to + r * to_row + g * kBlock + lane);
     const float* b = dgates + lane;
     const float* a = columns;
     for (int64_t e = 0; e < pairs; ++e, b += gate_row, a += kTileRows) {
@@ -284,16 +284,21 @@ void weight_gradient(const LstmBackward& run, const Piece& piece, bool first_pie
 // From the transposed sum to torch's layout, unit blocks first..last-1; without any pair everything is 0.
 void write_weight_gradients(const LstmBackward& run, bool any, int64_t first, int64_t last) {
   const LstmSizes& z = run.sizes;
-  for (int64_t unit = first * kBlock; unit < last * kBlock && unit < z.H; ++unit) {
+  for (int64_t block = first; block < last; ++block) {
+    const int64_t units = z.H - block * kBlock < kBlock ? z.H - block * kBlock : kBlock;
     for (int64_t g = 0; g < 4; ++g) {
-      const float* from = run.dweights + unit / kBlock * kGateBlock + g * kBlock + unit % kBlock;
-      const int64_t q = g * z.H + unit;
-      const auto value = [&](int64_t column) { return any ? from[column * z.gate_row] : 0.0f; };
-      if (run.dw_ih != nullptr)
-        for (int64_t k = 0; k < z.I; ++k) run.dw_ih[q * z.I + k] = value(k);
-      if (run.dw_hh != nullptr)
-        for (int64_t k = 0; k < z.H; ++k) run.dw_hh[q * z.H + k] = value(z.I + k);
-      if (run.db != nullptr) run.db[q] = value(z.I + z.H);
+      const float* from = run.dweights + block * kGateBlock + g * kBlock;
+      const int64_t q = g * z.H + block * kBlock;
+      const auto write = [&](float* to, int64_t column, int64_t columns) {
+        if (to == nullptr) return;
+        if (any)
+          transpose(from + column * z.gate_row, z.gate_row, columns, units, to + q * columns, columns);
+        else
+          std::memset(to + q * columns, 0, static_cast<size_t>(units * columns) * sizeof(float));
+      };
+      write(run.dw_ih, 0, z.I);
+      write(run.dw_hh, z.I, z.H);
+      write(run.db, z.I + z.H, 1);
     }
   }
 }

@@ -2,9 +2,12 @@
 //
 // A tile is up to kTileRows rows times 16 units times 4 gates. All four gates of a unit end in the same registers, so
 // the activations and the state update follow at once and nothing is written in between. The input's product and the
-// hidden state's product are one loop over K = I + H; weights are packed as [units / 16, k, 4 gates, 16].
+// hidden state's product are one loop over K = I + H; weights are packed as [units / 16, k, 4 gates, 16]. Where a group
+// has few rows, the input's product is done ahead for some steps at a time, so that a step reads the weights of h only.
+// Both ways add the same terms in the same order.
 #include "lstm_run.h"
 #include "tile.h"
+#include "transpose.h"
 
 namespace gw {
 namespace {
@@ -12,9 +15,11 @@ namespace {
 // Where the rows of the current step lie; k counts the rows of this member's group.
 struct RowTable {
   const float **x, **h, **c_in;
+  const float** start;  // what the gate sums begin with: the bias, or the bias and the input's product
   float **h_out, **c_out, **y, **gates;
-  uint8_t* turn;   // [N] which half of hidden holds the row's h
-  float* x_copy;   // [group_rows, I] when rows of x are not adjacent
+  uint8_t* turn;  // [N] which half of hidden holds the row's h
+  float* x_copy;  // [group_rows, I] when rows of x are not adjacent
+  float* ahead;   // [kAheadPairs, 4 padded] products of the input, where they are made ahead
 
   RowTable(const LstmForward& run, int32_t member) {
     char* at = run.tables + member * run.table_bytes;
@@ -27,12 +32,15 @@ struct RowTable {
     x = reinterpret_cast<const float**>(pointers());
     h = reinterpret_cast<const float**>(pointers());
     c_in = reinterpret_cast<const float**>(pointers());
+    start = reinterpret_cast<const float**>(pointers());
     h_out = reinterpret_cast<float**>(pointers());
     c_out = reinterpret_cast<float**>(pointers());
     y = reinterpret_cast<float**>(pointers());
     gates = reinterpret_cast<float**>(pointers());
     x_copy = reinterpret_cast<float*>(at);
     at += rows * run.sizes.I * static_cast<int64_t>(sizeof(float));
+    ahead = reinterpret_cast<float*>(at);
+    if (run.ahead()) at += kAheadPairs * 4 * run.sizes.padded * static_cast<int64_t>(sizeof(float));
     turn = reinterpret_cast<uint8_t*>(at);
   }
 };
@@ -41,7 +49,8 @@ void fill_table(const LstmForward& run, RowTable& table, int32_t group, int64_t 
   const LstmSizes& z = run.sizes;
   const Schedule& schedule = run.schedule;
   const int64_t t = schedule.time(s);
-  const bool copy = run.shape.x_row != z.I;
+  const bool copy = run.shape.x_row != z.I && !run.ahead();
+  const float* bias = run.bias();
   for (int64_t k = 0; k < count; ++k) {
     const int64_t slot = schedule.group_slot(group, s, k);
     const int64_t n = schedule.row(s, slot);
@@ -51,6 +60,7 @@ void fill_table(const LstmForward& run, RowTable& table, int32_t group, int64_t 
       std::memcpy(table.x_copy + k * z.I, table.x[k], static_cast<size_t>(z.I) * sizeof(float));
       table.x[k] = table.x_copy + k * z.I;
     }
+    table.start[k] = bias;
     const int64_t turn = table.turn[n];
     table.h[k] = previous == kZeroState ? run.zeros : run.hidden + (turn * z.N + n) * z.row;
     table.turn[n] = static_cast<uint8_t>(1 - turn);
@@ -68,19 +78,55 @@ void fill_table(const LstmForward& run, RowTable& table, int32_t group, int64_t 
   }
 }
 
+// The bias and the input's product of M pairs, one block of units, to rows of to.
+template <int M>
+void ahead_tile(const LstmForward& run, const float* const* x, int64_t block, float* to) {
+  const LstmSizes& z = run.sizes;
+  const float* w = run.weights_of(block);
+  for (int64_t lane = 0; lane < kBlock; lane += kLanes) {
+    Vec acc[M][4];
+    GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int g = 0; g < 4; ++g) acc[r][g] =
+        load(run.bias() + block * kGateBlock + g * kBlock + lane);
+    accumulate<M, 4>(acc, z.I, x, w + lane, kBlock);
+    GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int g = 0; g < 4; ++g)
+        store(to + (r * z.blocks + block) * kGateBlock + g * kBlock + lane, acc[r][g]);
+  }
+}
+
+// Products of the input for the steps from s on, as many as fit; returns the step behind the last one.
+int64_t project_ahead(const LstmForward& run, RowTable& table, int32_t group, int64_t s, int64_t first, int64_t last) {
+  const LstmSizes& z = run.sizes;
+  const float* x[kAheadPairs];
+  int64_t pairs = 0;
+  for (; s < z.T && pairs + run.schedule.group_count(group, s) <= kAheadPairs; ++s) {
+    const int64_t t = run.schedule.time(s), count = run.schedule.group_count(group, s);
+    for (int64_t k = 0; k < count; ++k) {
+      const int64_t n = run.schedule.row(s, run.schedule.group_slot(group, s, k));
+      x[pairs++] = run.x + t * run.shape.x_step + n * run.shape.x_row;
+    }
+  }
+  for (int64_t block = first; block < last; ++block) {
+    int64_t pair = 0;
+    for (; pair + kTileRows <= pairs; pair += kTileRows)
+      ahead_tile<kTileRows>(run, x + pair, block, table.ahead + pair * 4 * z.padded);
+    for (; pair < pairs; ++pair) ahead_tile<1>(run, x + pair, block, table.ahead + pair * 4 * z.padded);
+  }
+  return s;
+}
+
 // Rows k..k+M-1 of the step, one block of units: products, activations, new state.
 template <int M>
-void forward_tile(const LstmForward& run, const RowTable& table, const float* packed, int64_t k, int64_t block) {
+void forward_tile(const LstmForward& run, const RowTable& table, int64_t k, int64_t block) {
   const LstmSizes& z = run.sizes;
-  const float* w = packed + block * (z.I + z.H) * kGateBlock;
-  const float* bias = packed + z.blocks * (z.I + z.H) * kGateBlock + block * kGateBlock;
+  const float* w = run.weights_of(block);
+  const int64_t inputs = run.ahead() ? 0 : z.I;
   for (int64_t lane = 0; lane < kBlock; lane += kLanes) {
     Vec sums[M][4];
     {
       Vec acc[M][4];
-      GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int g = 0; g < 4; ++g)
-          acc[r][g] = load(bias + g * kBlock + lane);
-      accumulate<M, 4>(acc, z.I, table.x + k, w + lane, kBlock);
+      GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int g = 0; g < 4; ++g) acc[r][g] =
+          load(table.start[k + r] + block * kGateBlock + g * kBlock + lane);
+      accumulate<M, 4>(acc, inputs, table.x + k, w + lane, kBlock);
       accumulate<M, 4>(acc, z.H, table.h + k, w + z.I * kGateBlock + lane, kBlock);
       GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int g = 0; g < 4; ++g) sums[r][g] = acc[r][g];
     }
@@ -107,18 +153,24 @@ void forward_tile(const LstmForward& run, const RowTable& table, const float* pa
   }
 }
 
-void forward_rows(int64_t rows, const LstmForward& run, const RowTable& table, const float* packed, int64_t k,
-                  int64_t block) {
+void forward_rows(int64_t rows, const LstmForward& run, const RowTable& table, int64_t k, int64_t block) {
   switch (rows) {
-    case 1: return forward_tile<1>(run, table, packed, k, block);
-    case 2: return forward_tile<2>(run, table, packed, k, block);
-    case 3: return forward_tile<3>(run, table, packed, k, block);
+    case 1:
+      return forward_tile<1>(run, table, k, block);
+    case 2:
+      return forward_tile<2>(run, table, k, block);
+    case 3:
+      return forward_tile<3>(run, table, k, block);
 #if GW_TILE_ROWS > 3
-    case 4: return forward_tile<4>(run, table, packed, k, block);
-    case 5: return forward_tile<5>(run, table, packed, k, block);
-    case 6: return forward_tile<6>(run, table, packed, k, block);
+    case 4:
+      return forward_tile<4>(run, table, k, block);
+    case 5:
+      return forward_tile<5>(run, table, k, block);
+    case 6:
+      return forward_tile<6>(run, table, k, block);
 #endif
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -127,17 +179,18 @@ void pack_blocks(const LstmWeights& w, int64_t first, int64_t last, float* packe
   const int64_t K = w.I + w.H, blocks = (w.H + kBlock - 1) / kBlock;
   float* bias = packed + blocks * K * kGateBlock;
   for (int64_t block = first; block < last; ++block) {
+    const int64_t units = w.H - block * kBlock < kBlock ? w.H - block * kBlock : kBlock;
     float* to = packed + block * K * kGateBlock;
+    if (units < kBlock) std::memset(to, 0, static_cast<size_t>(K * kGateBlock) * sizeof(float));
     for (int64_t g = 0; g < 4; ++g) {
+      const int64_t q = g * w.H + block * kBlock;
+      transpose(w.w_ih + q * w.I, w.I, units, w.I, to + g * kBlock, kGateBlock);
+      transpose(w.w_hh + q * w.H, w.H, units, w.H, to + w.I * kGateBlock + g * kBlock, kGateBlock);
       for (int64_t lane = 0; lane < kBlock; ++lane) {
-        const int64_t unit = block * kBlock + lane, at = g * kBlock + lane;
-        const int64_t q = g * w.H + unit;
-        const bool real = unit < w.H;
-        const float* row_x = w.w_ih + q * w.I;
-        const float* row_h = w.w_hh + q * w.H;
-        for (int64_t k = 0; k < w.I; ++k) to[k * kGateBlock + at] = real ? row_x[k] : 0.0f;
-        for (int64_t k = 0; k < w.H; ++k) to[(w.I + k) * kGateBlock + at] = real ? row_h[k] : 0.0f;
-        bias[block * kGateBlock + at] = real ? (w.b_ih == nullptr ? 0.0f : w.b_ih[q]) + (w.b_hh == nullptr ? 0.0f : w.b_hh[q]) : 0.0f;
+        float sum = 0.0f;
+        if (lane < units && w.b_ih != nullptr) sum += w.b_ih[q + lane];
+        if (lane < units && w.b_hh != nullptr) sum += w.b_hh[q + lane];
+        bias[block * kGateBlock + g * kBlock + lane] = sum;
       }
     }
   }
@@ -175,8 +228,8 @@ void finish(const LstmForward& run, const RowTable& table, int32_t group, int32_
     const int64_t n = run.schedule.group_row(group, k);
     const float* h = run.hidden + (table.turn[n] * z.N + n) * z.row;
     const int32_t last = run.schedule.last(n);
-    const float* c = run.c == nullptr || last < 0 ? run.cell + n * z.row
-                                                  : run.c + (run.schedule.time(last) * z.N + n) * z.padded;
+    const float* c =
+        run.c == nullptr || last < 0 ? run.cell + n * z.row : run.c + (run.schedule.time(last) * z.N + n) * z.padded;
     const bool zero = last == kZeroState;
     if (run.h_n != nullptr) std::memcpy(run.h_n + n * z.H, zero ? run.zeros : h, bytes);
     if (run.c_n != nullptr) std::memcpy(run.c_n + n * z.H, zero ? run.zeros : c, bytes);
@@ -195,16 +248,23 @@ void GW_ISA(lstm_forward)(LstmForward* run, int32_t member) {
   const LstmSizes& z = run->sizes;
   const int32_t group = member / run->split.parts, part = member % run->split.parts;
   const int64_t first = z.blocks * part / run->split.parts, last = z.blocks * (part + 1) / run->split.parts;
-  const float* packed = run->packed == nullptr ? run->own_packed : run->packed;
   RowTable table(*run, member);
   std::memset(table.turn, 0, static_cast<size_t>(z.N));
+  int64_t projected = 0, pair = 0;
   for (int64_t s = 0; s < z.T; ++s) {
     const int64_t count = run->schedule.group_count(group, s);
     fill_table(*run, table, group, s, count);
+    if (run->ahead()) {
+      if (s == projected) {
+        projected = project_ahead(*run, table, group, s, first, last);
+        pair = 0;
+      }
+      for (int64_t k = 0; k < count; ++k) table.start[k] = table.ahead + pair++ * 4 * z.padded;
+    }
     const Tiles tiles(count);
     for (int64_t block = first; block < last; ++block)
       for (int64_t q = 0; q < tiles.tiles; ++q)
-        forward_rows(tiles.begin(q + 1) - tiles.begin(q), *run, table, packed, tiles.begin(q), block);
+        forward_rows(tiles.begin(q + 1) - tiles.begin(q), *run, table, tiles.begin(q), block);
     run->within[group].meet();
   }
   finish(*run, table, group, part);

@@ -31,7 +31,9 @@ inline void relax() {
 void Signal::advance() {
   value_.fetch_add(1, std::memory_order_seq_cst);
   if (sleepers_.load(std::memory_order_seq_cst) == 0) return;
-  { std::lock_guard<std::mutex> lock(mutex_); }  // a sleeper is either before its check or inside wait
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+  }  // a sleeper is either before its check or inside wait
   condition_.notify_all();
 }
 
@@ -81,7 +83,7 @@ struct Team {
   void end();
 };
 
-std::mutex registry;            // guards teams and each team's taken
+std::mutex registry;                  // guards teams and each team's taken
 std::vector<Team*>* teams = nullptr;  // never destroyed: workers may outlive static destruction
 std::atomic<int32_t> workers_alive{0};
 

@@ -14,8 +14,8 @@ namespace gw {
 class Signal {
  public:
   uint32_t value() const { return value_.load(std::memory_order_acquire); }
-  void advance();                  // value + 1, and wakes the sleepers
-  void wait_past(uint32_t seen);   // returns once value() != seen
+  void advance();                 // value + 1, and wakes the sleepers
+  void wait_past(uint32_t seen);  // returns once value() != seen
 
  private:
   std::atomic<uint32_t> value_{0};
@@ -40,7 +40,8 @@ class Barrier {
 using Work = void (*)(void* context, int32_t member);
 
 // Runs work(context, m) for m = 0..count-1 at the same time, member 0 on the calling thread, and returns when all are
-// done. Several threads may call at once: each gets a team of its own. False: a worker could not be started, nothing ran.
+// done. Several threads may call at once: each gets a team of its own. False: a worker could not be started, nothing
+// ran.
 bool run_together(int32_t count, Work work, void* context);
 
 void stop_teams();

@@ -42,15 +42,22 @@ constexpr ProductTile product_by_width[4] = {product_tile<M, 1>, product_tile<M,
 
 inline ProductTile product_of(int64_t rows, int64_t vectors) {
   switch (rows) {
-    case 1: return product_by_width<1>[vectors - 1];
-    case 2: return product_by_width<2>[vectors - 1];
-    case 3: return product_by_width<3>[vectors - 1];
+    case 1:
+      return product_by_width<1>[vectors - 1];
+    case 2:
+      return product_by_width<2>[vectors - 1];
+    case 3:
+      return product_by_width<3>[vectors - 1];
 #if GW_TILE_ROWS > 3
-    case 4: return product_by_width<4>[vectors - 1];
-    case 5: return product_by_width<5>[vectors - 1];
-    default: return product_by_width<6>[vectors - 1];
+    case 4:
+      return product_by_width<4>[vectors - 1];
+    case 5:
+      return product_by_width<5>[vectors - 1];
+    default:
+      return product_by_width<6>[vectors - 1];
 #else
-    default: return product_by_width<3>[vectors - 1];
+    default:
+      return product_by_width<3>[vectors - 1];
 #endif
   }
 }

@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* Ends every idle worker. Calls after it start new ones. A child of fork needs no call: its workers are started anew. */
+/* Ends every idle worker. Calls after it start new ones. A child of fork needs no call: its workers are started anew.
+ */
 GW_API void gw_threads_stop(void);
 
 /* Number of live workers of this process, over all teams; for tests. */
