@@ -1,0 +1,122 @@
+"""What goes into a layer is checked here, before any kernel sees it: each mistake is one ShapeError with its repair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from gatework.errors import ShapeError
+from gatework.ops.torch_state import autocast_is_on
+
+
+def check_input(x: Tensor, input_size: int, weight: Tensor, name: str) -> Tensor:
+    """The input in the weights' dtype: under autocast it is cast, otherwise another dtype is an error."""
+    if x.shape[-1] != input_size:
+        raise ShapeError(
+            f"input.size(-1) must be equal to input_size: the input has {x.shape[-1]} features, this {name} was built "
+            f"with input_size={input_size}; build it with input_size={x.shape[-1]} or select the features"
+        )
+    if x.device != weight.device:
+        raise ShapeError(
+            f"the input is on {x.device} and the weights of this {name} are on {weight.device}; "
+            f"move one of them: input.to({str(weight.device)!r})"
+        )
+    if x.dtype == weight.dtype:
+        return x
+    if autocast_is_on(x) and x.is_floating_point():
+        return x.to(weight.dtype)
+    raise ShapeError(
+        f"input dtype ({x.dtype}) does not match weight dtype ({weight.dtype}); convert the input: "
+        f"input.to({weight.dtype}), or the module: module.to({x.dtype})"
+    )
+
+
+def check_pair(hx: object, batched: bool) -> tuple[Tensor, Tensor] | None:
+    """hx as (h_0, c_0), both with a batch axis; None stays None."""
+    if hx is None:
+        return None
+    if not isinstance(hx, (tuple, list)) or len(cast("Sequence[object]", hx)) != 2:
+        raise ShapeError(f"hx must be the pair (h_0, c_0), got {type(hx).__name__}")
+    h0, c0 = cast("Sequence[object]", hx)
+    if not isinstance(h0, Tensor) or not isinstance(c0, Tensor):
+        kinds = f"({type(h0).__name__}, {type(c0).__name__})"
+        raise ShapeError(f"hx must be a pair of tensors (h_0, c_0), got {kinds}")
+    axes = 3 if batched else 2
+    if h0.dim() != axes or c0.dim() != axes:
+        raise ShapeError(
+            f"For {'batched 3' if batched else 'unbatched 2'}-D input, hx and cx should also be "
+            f"{axes}-D but got ({h0.dim()}-D, {c0.dim()}-D) tensors"
+        )
+    return (h0, c0) if batched else (h0.unsqueeze(1), c0.unsqueeze(1))
+
+
+def check_state(state: Tensor, shape: tuple[int, ...], like: Tensor, which: str) -> Tensor:
+    """One of h_0, c_0: its shape, device and dtype (cast under autocast)."""
+    if tuple(state.shape) != shape:
+        raise ShapeError(
+            f"Expected {which} size {shape}, got {list(state.shape)}; a state is [layers * directions, batch, size], "
+            "also where the input is batch first"
+        )
+    if state.device != like.device:
+        raise ShapeError(
+            f"{which} is on {state.device} and the input on {like.device}; move it: .to({str(like.device)!r})"
+        )
+    if state.dtype == like.dtype:
+        return state
+    if autocast_is_on(like) and state.is_floating_point():
+        return state.to(like.dtype)
+    raise ShapeError(f"{which} is {state.dtype} and the input {like.dtype}; use .to({like.dtype})")
+
+
+def check_flags(flags: object, shape: Sequence[int], like: Tensor, which: str) -> None:
+    """mask or reset: boolean, laid out like the input without its last axis, on its device."""
+    if flags is None:
+        return
+    if not isinstance(flags, Tensor) or flags.dtype != torch.bool:
+        kind = flags.dtype if isinstance(flags, Tensor) else type(flags).__name__
+        raise ShapeError(f"{which} must be a boolean tensor, got {kind}; use {which}.bool()")
+    if tuple(flags.shape) != tuple(shape):
+        raise ShapeError(
+            f"{which} is {list(flags.shape)}, expected {list(shape)}: laid out like the input without its last axis; "
+            "transpose it where batch_first differs"
+        )
+    if flags.device != like.device:
+        raise ShapeError(
+            f"{which} is on {flags.device} and the input on {like.device}; "
+            f"move it: {which}.to({str(like.device)!r})"
+        )
+
+
+def check_lengths(lengths: object, N: int | None) -> Tensor:
+    """lengths as a tensor [N] of integers; their values are checked where they are used."""
+    found = lengths if isinstance(lengths, Tensor) else torch.as_tensor(lengths, device="cpu")
+    if found.dtype.is_floating_point or found.dtype.is_complex or found.dtype == torch.bool:
+        raise ShapeError(f"lengths must be integers, got {found.dtype}; use lengths.long()")
+    expected = () if N is None else (N,)
+    if tuple(found.shape) != expected:
+        wanted = "a single number, for the input has no batch axis" if N is None else f"[{N}]"
+        raise ShapeError(f"lengths is {list(found.shape)}, expected {wanted}; give one per row")
+    return found.view(1) if N is None else found
+
+
+def check_weight(weight: object, name: str, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """A weight as the module was built with it; one that was replaced or deleted is named."""
+    if not isinstance(weight, Tensor):
+        raise ShapeError(
+            f"{name} is missing from this module (it was deleted or set to {weight!r}); "
+            f"assign a Parameter of shape {list(shape)} to it"
+        )
+    if tuple(weight.shape) != shape:
+        raise ShapeError(
+            f"{name} is {list(weight.shape)}, this module was built for {list(shape)}; "
+            "assign a Parameter of that shape or build a new module"
+        )
+    if like is not None and (weight.dtype != like.dtype or weight.device != like.device):
+        raise ShapeError(
+            f"{name} is {weight.dtype} on {weight.device}, the other weights are {like.dtype} "
+            f"on {like.device}; call module.to(dtype, device) to make them agree"
+        )
+    return weight

@@ -1,0 +1,51 @@
+"""What torch is doing around a call: compiling, transforming, tracing, casting; private parts are asked only here."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import Parameter
+
+PLAIN = (Tensor, Parameter)
+
+
+def is_transformed() -> bool:
+    """A torch.func transform (vmap, grad, jvp, ...) is active."""
+    return torch._C._are_functorch_transforms_active()  # pyright: ignore[reportPrivateUsage]
+
+
+def is_dual(t: Tensor | None) -> bool:
+    """t carries a tangent of forward-mode differentiation."""
+    if t is None or forward_ad._current_level < 0:  # pyright: ignore[reportPrivateUsage]
+        return False
+    return forward_ad.unpack_dual(t).tangent is not None
+
+
+def is_watched() -> bool:
+    """Somebody listens to the dispatcher: the compiler, fake tensors, export, a tracer, a dispatch mode."""
+    if torch.compiler.is_compiling():
+        return True
+    modes = torch._C._len_torch_dispatch_stack()  # pyright: ignore[reportPrivateUsage]
+    return modes > 0 or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+
+
+def is_traced(t: Tensor) -> bool:
+    """t stands for a tensor while a graph is made."""
+    from torch._subclasses.fake_tensor import FakeTensor
+    from torch._subclasses.functional_tensor import FunctionalTensor
+
+    return isinstance(t, (FakeTensor, FunctionalTensor))
+
+
+def has_values(t: Tensor) -> bool:
+    """The values of t can be looked at: not while compiling, under a transform, or without data."""
+    if torch.compiler.is_compiling() or is_transformed():
+        return False
+    return type(t) in PLAIN and not t.is_meta
+
+
+def autocast_is_on(t: Tensor) -> bool:
+    """An autocast region is active for the device of t."""
+    kind = t.device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
