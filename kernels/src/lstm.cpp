@@ -37,20 +37,24 @@ namespace {
 
 constexpr int64_t kMaxSize = int64_t{1} << 31;
 
+bool good_strides(const gw_lstm_shape& s, int64_t step, int64_t row) {
+  constexpr int64_t kFarthest = int64_t{1} << 60;
+  return step >= 0 && row >= 0 && (s.T <= 1 || step <= kFarthest / s.T) && (s.N <= 1 || row <= kFarthest / s.N);
+}
+
 bool good_sizes(const gw_lstm_shape& s) {
   if (s.T < 0 || s.N < 0 || s.I < 1 || s.H < 1 || s.threads < 1) return false;
   if (s.T >= kMaxSize || s.N >= kMaxSize || s.I >= kMaxSize / 4 || s.H >= kMaxSize / 4) return false;
   const int64_t pairs = s.T * s.N;
   if (pairs >= (int64_t{1} << 48) / (4 * std::max(s.I, s.H + kBlock))) return false;
   if (s.H >= (int64_t{1} << 48) / (s.I + s.H)) return false;
-  if (s.x_step < 0 || s.x_row < 0 || s.y_step < 0 || s.y_row < 0) return false;
-  return true;
+  return good_strides(s, s.x_step, s.x_row) && good_strides(s, s.y_step, s.y_row);
 }
 
-// Rows of y are written from several threads: no two may share memory.
-bool rows_apart(const gw_lstm_shape& s) {
-  const bool steps_outer = (s.N <= 1 || s.y_row >= s.H) && (s.T <= 1 || s.y_step >= (s.N - 1) * s.y_row + s.H);
-  const bool rows_outer = (s.T <= 1 || s.y_step >= s.H) && (s.N <= 1 || s.y_row >= (s.T - 1) * s.y_step + s.H);
+// Rows that are written from several threads: no two may share memory.
+bool rows_apart(const gw_lstm_shape& s, int64_t step, int64_t row, int64_t width) {
+  const bool steps_outer = (s.N <= 1 || row >= width) && (s.T <= 1 || step >= (s.N - 1) * row + width);
+  const bool rows_outer = (s.T <= 1 || step >= width) && (s.N <= 1 || row >= (s.T - 1) * step + width);
   return steps_outer || rows_outer;
 }
 
@@ -151,7 +155,7 @@ int32_t gw_lstm_forward_f32(const gw_lstm_shape* shape, const gw_lstm_steps* ste
                             const float* c0, const float* w_ih, const float* w_hh, const float* b_ih, const float* b_hh,
                             float* y, float* h_n, float* c_n, float* gates, float* c, void* scratch) {
   if (shape == nullptr || steps == nullptr) return GW_NULL_POINTER;
-  if (!gw::good_sizes(*shape) || !gw::rows_apart(*shape)) return GW_BAD_SIZE;
+  if (!gw::good_sizes(*shape) || !gw::rows_apart(*shape, shape->y_step, shape->y_row, shape->H)) return GW_BAD_SIZE;
   const bool empty = shape->T == 0 || shape->N == 0;
   if (w_ih == nullptr || w_hh == nullptr || scratch == nullptr || (gates == nullptr) != (c == nullptr) ||
       (!empty && (x == nullptr || y == nullptr)))
@@ -180,6 +184,7 @@ int32_t gw_lstm_backward_f32(const gw_lstm_shape* shape, const gw_lstm_steps* st
                              void* scratch) {
   if (shape == nullptr || steps == nullptr) return GW_NULL_POINTER;
   if (!gw::good_sizes(*shape)) return GW_BAD_SIZE;
+  if (dx != nullptr && !gw::rows_apart(*shape, shape->x_step, shape->x_row, shape->I)) return GW_BAD_SIZE;
   const bool empty = shape->T == 0 || shape->N == 0;
   if (w_ih == nullptr || w_hh == nullptr || scratch == nullptr ||
       (!empty && (x == nullptr || y == nullptr || gates == nullptr || c == nullptr)))
@@ -227,7 +232,8 @@ int32_t gw_lstm_pack_f32(int64_t I, int64_t H, const float* w_ih, const float* w
 int32_t gw_lstm_step_f32(const gw_lstm_shape* shape, const float* packed, const float* x, const float* h,
                          const float* c, float* h_next, float* c_next, void* scratch) {
   if (shape == nullptr || packed == nullptr || scratch == nullptr) return GW_NULL_POINTER;
-  if (!gw::good_sizes(*shape) || !gw::rows_apart(*shape) || shape->T != 1) return GW_BAD_SIZE;
+  if (!gw::good_sizes(*shape) || shape->T != 1) return GW_BAD_SIZE;
+  if (!gw::rows_apart(*shape, shape->y_step, shape->y_row, shape->H)) return GW_BAD_SIZE;
   if (shape->N > 0 && (x == nullptr || h_next == nullptr || c_next == nullptr)) return GW_NULL_POINTER;
   gw::LstmForward run(*shape, gw::choose_split(*shape));
   run.weights = {shape->I, shape->H, nullptr, nullptr, nullptr, nullptr};

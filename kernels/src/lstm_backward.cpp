@@ -100,6 +100,12 @@ Entry find_entry(const LstmBackward& run, const RowState& state, int64_t s, int6
   return e;
 }
 
+#if defined(GW_BROKEN)
+constexpr bool kBroken = true;  // a wrong df, on purpose: on this build the tests must fail
+#else
+constexpr bool kBroken = false;
+#endif
+
 // Derivatives of one vector of units; dh_next is what the following step sends back to h.
 GW_INLINE void differentiate(const Entry& e, int64_t unit, int64_t H, Vec dh_next) {
   const int64_t at = unit / kBlock * kGateBlock + unit % kBlock;
@@ -111,7 +117,7 @@ GW_INLINE void differentiate(const Entry& e, int64_t unit, int64_t H, Vec dh_nex
   const Vec tanh_c = hyperbolic_tangent(load(e.c + unit));
   Vec dc = load(e.dcell + unit) + dh * o * (one - tanh_c * tanh_c);
   if (e.dc != nullptr) dc += load(e.dc + unit);
-  Vec di = dc * g, df = dc * load(e.c_before + unit), dg = dc * i, d_o = dh * tanh_c;
+  Vec di = dc * g, df = dc * load((kBroken ? e.c : e.c_before) + unit), dg = dc * i, d_o = dh * tanh_c;
   if (e.dgates != nullptr) {
     di += load(e.dgates + at);
     df += load(e.dgates + at + kBlock);

@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <algorithm>
+#include <exception>
 #include <memory>
-#include <system_error>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -104,20 +106,18 @@ void worker_loop(Team* team, Team::Worker* self, int32_t member) {
   }
 }
 
-bool Team::grow(int32_t count) {
+bool Team::grow(int32_t count) try {
+  workers.reserve(static_cast<size_t>(count));
   while (static_cast<int32_t>(workers.size()) < count) {
     auto worker = std::make_unique<Worker>();
-    Worker* raw = worker.get();
     const auto member = static_cast<int32_t>(workers.size()) + 1;
-    try {
-      worker->thread = std::thread(worker_loop, this, raw, member);
-    } catch (const std::system_error&) {
-      return false;
-    }
+    worker->thread = std::thread(worker_loop, this, worker.get(), member);
     workers_alive.fetch_add(1);
     workers.push_back(std::move(worker));
   }
   return true;
+} catch (const std::exception&) {  // no thread or no memory; what was started stays for the next call
+  return false;
 }
 
 void Team::run(int32_t count, Work w, void* c) {
@@ -136,7 +136,7 @@ void Team::end() {
   workers_alive.fetch_sub(static_cast<int32_t>(workers.size()));
 }
 
-Team* take_team() {
+Team* take_team() try {
   static const int handlers = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
   (void)handlers;
   std::lock_guard<std::mutex> lock(registry);
@@ -147,9 +147,26 @@ Team* take_team() {
       return team;
     }
   }
-  auto* team = new Team();
+  auto team = std::make_unique<Team>();
   team->taken = true;
-  teams->push_back(team);
+  teams->push_back(team.get());
+  return team.release();
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
+
+size_t count_teams() {
+  std::lock_guard<std::mutex> lock(registry);
+  return teams == nullptr ? 0 : teams->size();
+}
+
+Team* remove_idle_team() {
+  std::lock_guard<std::mutex> lock(registry);
+  if (teams == nullptr) return nullptr;
+  const auto idle = std::find_if(teams->begin(), teams->end(), [](const Team* team) { return !team->taken; });
+  if (idle == teams->end()) return nullptr;
+  Team* team = *idle;
+  teams->erase(idle);
   return team;
 }
 
@@ -166,6 +183,7 @@ bool run_together(int32_t count, Work work, void* context) {
     return true;
   }
   Team* team = take_team();
+  if (team == nullptr) return false;
   const bool enough = team->grow(count - 1);
   if (enough) team->run(count, work, context);
   give_team(team);
@@ -173,15 +191,9 @@ bool run_together(int32_t count, Work work, void* context) {
 }
 
 void stop_teams() {
-  std::vector<Team*> idle;
-  {
-    std::lock_guard<std::mutex> lock(registry);
-    if (teams == nullptr) return;
-    std::vector<Team*> busy;
-    for (Team* team : *teams) (team->taken ? busy : idle).push_back(team);
-    *teams = busy;
-  }
-  for (Team* team : idle) {
+  for (size_t left = count_teams(); left > 0; --left) {  // not those that others make meanwhile
+    Team* team = remove_idle_team();
+    if (team == nullptr) return;
     team->end();
     delete team;
   }

@@ -64,22 +64,23 @@ gw_lstm_forward_f32(const gw_lstm_shape* shape, const gw_lstm_steps* steps, cons
                     void* scratch); /* scratch */
 
 /* Every gradient of the run that wrote y, gates and c with the same shape and steps. Outputs are overwritten. */
-GW_API int32_t gw_lstm_backward_f32(
-    const gw_lstm_shape* shape, const gw_lstm_steps* steps, const float* x, const float* h0, const float* c0,
-    const float* w_ih, const float* w_hh, const float* y, const float* gates,
-    const float* c,      /* as the forward call left them */
-    const float* dy,     /* [T, N, H], strides of y; null: zeros; not read at masked steps */
-    const float* dh_n,   /* [N, H]; null: zeros */
-    const float* dc_n,   /* [N, H]; null: zeros */
-    const float* dgates, /* [T, N, Hb, 4, 16]: gradient of the saved gates themselves (a trace); null: zeros */
-    const float* dc,     /* [T, N, Hb * 16]: gradient of the saved cell (a trace); null: zeros */
-    float* dx,           /* out [T, N, I], strides of x; 0 at masked steps; null: not wanted */
-    float* dh0,          /* out [N, H]; null: not wanted */
-    float* dc0,          /* out [N, H]; null: not wanted */
-    float* dw_ih,        /* out [4H, I]; null: not wanted */
-    float* dw_hh,        /* out [4H, H]; null: not wanted */
-    float* db,           /* out [4H], the gradient of b_ih and of b_hh alike; null: not wanted */
-    void* scratch);      /* scratch */
+GW_API int32_t
+gw_lstm_backward_f32(const gw_lstm_shape* shape, const gw_lstm_steps* steps, const float* x, const float* h0,
+                     const float* c0, const float* w_ih, const float* w_hh, const float* y, const float* gates,
+                     const float* c,      /* as the forward call left them */
+                     const float* dy,     /* [T, N, H], strides of y; null: zeros; not read at masked steps */
+                     const float* dh_n,   /* [N, H]; null: zeros */
+                     const float* dc_n,   /* [N, H]; null: zeros */
+                     const float* dgates, /* [T, N, Hb, 4, 16]: gradient of the saved gates themselves (a trace); null:
+                                             zeros; not read at masked steps; finite in the units beyond H, as dc */
+                     const float* dc,     /* [T, N, Hb * 16]: gradient of the saved cell (a trace); null: zeros */
+                     float* dx,      /* out [T, N, I], strides of x, rows apart; 0 at masked steps; null: not wanted */
+                     float* dh0,     /* out [N, H]; null: not wanted */
+                     float* dc0,     /* out [N, H]; null: not wanted */
+                     float* dw_ih,   /* out [4H, I]; null: not wanted */
+                     float* dw_hh,   /* out [4H, H]; null: not wanted */
+                     float* db,      /* out [4H], the gradient of b_ih and of b_hh alike; null: not wanted */
+                     void* scratch); /* scratch */
 
 /* One step, for streams: weights are packed once and read many times. */
 GW_API int64_t gw_lstm_packed_bytes(int64_t I, int64_t H);

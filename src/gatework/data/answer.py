@@ -46,6 +46,9 @@ def write_table(columns: Mapping[str, Any], path: str | Path, like: Table | None
 
     Raises:
         OptionError: another ending, or a folder that does not exist.
+
+    >>> write_table({"step": [1, 2], "forecast": [0.5, 0.25]}, "answer.csv").read_text().split()
+    ['step,forecast', '1,0.5', '2,0.25']
     """
     target = Path(path)
     arrays = {name: np.asarray(values) for name, values in columns.items()}

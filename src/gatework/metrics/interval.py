@@ -1,6 +1,6 @@
 """Numbers that judge quantiles and intervals: coverage, width, pinball loss, interval score.
 
-Masks and axes as in `metrics.point`.
+truth, forecast, lower and upper have one shape; mask and axis are those of `metrics.point`.
 """
 
 from __future__ import annotations

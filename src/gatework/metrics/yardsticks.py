@@ -1,6 +1,6 @@
 """Naive forecasts that every model is printed beside: repeat the last value, repeat the last season, a linear map.
 
-All of them read windows `[n, L, M]` with missing entries NaN or masked, and answer `[n, Hh, M]`. NumPy, float64.
+All of them read windows, past `[n, L, M]`, with missing entries NaN or False in mask, and answer `[n, Hh, M]`.
 """
 
 from __future__ import annotations
@@ -114,7 +114,12 @@ def linear_fit(
 
 
 def linear_predict(linear: Linear, past: ArrayLike, mask: ArrayLike | None = None) -> Float:
-    """The forecast `[n, Hh, M]` of `linear_fit`'s weights for windows `[n, L, M]`; NaN where nothing was observed."""
+    """The forecast `[n, Hh, M]` of `linear_fit`'s weights for windows `[n, L, M]`; NaN where nothing was observed.
+
+    >>> linear = Linear(np.ones((1, 2, 1)), np.zeros((1, 1)))  # the sum of both inputs, each relative to the last one
+    >>> linear_predict(linear, [[[1.0], [3.0]]])
+    array([[[1.]]])
+    """
     x = _read(past, mask)
     length, maps = linear.weights.shape[1], len(linear.weights)
     if x.shape[1] != length or maps not in (1, x.shape[2]):

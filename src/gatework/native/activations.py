@@ -1,10 +1,11 @@
-"""The kernels' own sigmoid and tanh over an array; relative error at most 2e-7 (kernels/include/gatework/activations.h)."""
+"""The kernels' own sigmoid and tanh over an array; relative error at most 2e-7 (header: gatework/activations.h)."""
 
 import ctypes
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gatework.native.arrays import at, converted
 from gatework.native.library import check, load
 
 
@@ -18,6 +19,7 @@ def sigmoid(x: ArrayLike) -> NDArray[np.float32]:
         float32, the shape of `x`; relative error at most 2e-7 where the result is a normal number.
 
     Raises:
+        ShapeError: `x` holds no numbers.
         KernelError: the library is not available.
 
     >>> float(sigmoid(0.0))
@@ -36,6 +38,7 @@ def tanh(x: ArrayLike) -> NDArray[np.float32]:
         float32, the shape of `x`; relative error at most 2e-7 where the result is a normal number.
 
     Raises:
+        ShapeError: `x` holds no numbers.
         KernelError: the library is not available.
 
     >>> float(tanh(0.0))
@@ -45,11 +48,9 @@ def tanh(x: ArrayLike) -> NDArray[np.float32]:
 
 
 def _apply(name: str, x: ArrayLike) -> NDArray[np.float32]:
-    source = np.ascontiguousarray(x, dtype=np.float32).reshape(np.shape(x))
+    source = converted(x, "x")
     result = np.empty_like(source)
     pointer = ctypes.c_void_p
-    status = load()[name](
-        ctypes.c_int64(source.size), pointer(source.ctypes.data), pointer(result.ctypes.data)
-    )
+    status = load()[name](ctypes.c_int64(source.size), pointer(at(source)), pointer(at(result)))
     check(status, name)
     return result

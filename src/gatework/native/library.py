@@ -1,6 +1,7 @@
 """Finds and loads the compiled library, and turns its statuses into errors.
 
-The library lies beside this file. `GATEWORK_ISA` (baseline, avx2, avx512, neon) forces an instruction set.
+The library lies beside this file, or where `GATEWORK_LIBRARY` says. `GATEWORK_ISA` (baseline, avx2, avx512, neon)
+forces an instruction set.
 """
 
 import ctypes
@@ -15,7 +16,10 @@ INTERFACE_VERSION = 1
 
 
 def library_path() -> Path:
-    """Where the compiled library is expected."""
+    """Where the compiled library is expected: the path in `GATEWORK_LIBRARY`, or beside this file."""
+    named = os.environ.get("GATEWORK_LIBRARY")
+    if named:
+        return Path(named).absolute()
     suffix = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
     return Path(__file__).with_name("libgatework" + suffix)
 
@@ -29,14 +33,22 @@ def load() -> ctypes.CDLL:
     """
     path = library_path()
     if not path.exists():
+        if os.environ.get("GATEWORK_LIBRARY"):
+            raise KernelError(
+                f"GATEWORK_LIBRARY={path}: no such file; name a compiled library, or nothing"
+            )
         raise KernelError(
-            f"the compiled library {path.name} is not beside {Path(__file__).parent}; "
+            f"the compiled library {path.name} is not in {Path(__file__).parent}; "
             "install the package (pip install .) or run `make build` in a checkout"
         )
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
-        raise KernelError(f"{path.name} cannot be loaded: {error}") from error
+        raise KernelError(
+            f"{path.name} cannot be loaded: {error}; build it on this machine (pip install . or `make build`)"
+        ) from error
+    if not hasattr(library, "gw_interface_version"):
+        raise KernelError(f"{path} is a library, but not gatework's; build it with `make build`")
     version = library.gw_interface_version()
     if version != INTERFACE_VERSION:
         raise KernelError(

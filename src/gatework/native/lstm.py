@@ -6,15 +6,16 @@ the others take arrays and check them.
 
 import ctypes
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gatework.errors import ShapeError
 from gatework.native import pool
+from gatework.native.arrays import at, converted, shaped
 from gatework.native.library import check, load
-from gatework.native.threads import get_num_threads
+from gatework.native.threads import threads_of_call
 
 Floats = NDArray[np.float32]
 
@@ -63,20 +64,28 @@ def _scratch_bytes(name: str) -> Any:
     return function
 
 
+def _scratch_needed(direction: str, shape: _Shape, listed: bool) -> int:
+    nbytes = _scratch_bytes(f"gw_lstm_{direction}_scratch_bytes")(ctypes.addressof(shape), listed)
+    if nbytes < 0:
+        sizes = ", ".join(f"{name} = {getattr(shape, name)}" for name in "TNIH")
+        raise ShapeError(f"the LSTM kernel does not take {sizes}: a size is negative or too large")
+    return nbytes
+
+
 def _call(
-    direction: str, layout: Layout, threads: int, steps: tuple[int, int, int], arrays: tuple[int, ...]
+    direction: str,
+    layout: Layout,
+    threads: int,
+    steps: tuple[int, int, int],
+    arrays: tuple[int, ...],
 ) -> None:
     shape = _Shape(*layout, threads)
     rows = _Steps(*steps)
-    address = ctypes.addressof(shape)
-    listed = int(bool(steps[1] or steps[2]))
-    nbytes = _scratch_bytes(f"gw_lstm_{direction}_scratch_bytes")(address, listed)
-    if nbytes < 0:
-        raise ShapeError(f"the LSTM kernel does not take {layout}: a size is negative or too large")
+    nbytes = _scratch_needed(direction, shape, bool(steps[1] or steps[2]))
     scratch = pool.take(nbytes)
     try:
         function = _function(f"gw_lstm_{direction}_f32", len(arrays) + 3)
-        status = function(address, ctypes.addressof(rows), *arrays, scratch)
+        status = function(ctypes.addressof(shape), ctypes.addressof(rows), *arrays, scratch)
     finally:
         pool.give(scratch, nbytes)
     check(status, f"LSTM {direction}")
@@ -228,20 +237,24 @@ def lstm_forward(
     call = _prepare(x, weights, h0, c0, lengths, mask, reset, reverse)
     T, N, _, H = call.layout[:4]
     blocks = -(-H // 16)
-    y, h_n, c_n = np.empty((T, N, H), np.float32), np.empty((N, H), np.float32), np.empty((N, H), np.float32)
+    y, h_n, c_n = (
+        np.empty((T, N, H), np.float32),
+        np.empty((N, H), np.float32),
+        np.empty((N, H), np.float32),
+    )
     gates = pool.pooled((T, N, blocks, 4, 16)) if save else None
     c = pool.pooled((T, N, blocks * 16)) if save else None
     forward_at(
         call.layout,
-        threads or get_num_threads(),
+        threads_of_call(threads),
         **_inputs(call),
-        b_ih=_at(call.weights.b_ih),
-        b_hh=_at(call.weights.b_hh),
-        y=_at(y),
-        h_n=_at(h_n),
-        c_n=_at(c_n),
-        gates=_at(gates),
-        c=_at(c),
+        b_ih=at(call.weights.b_ih),
+        b_hh=at(call.weights.b_hh),
+        y=at(y),
+        h_n=at(h_n),
+        c_n=at(c_n),
+        gates=at(gates),
+        c=at(c),
     )
     return Forward(y, h_n, c_n, gates, c)
 
@@ -267,7 +280,8 @@ def lstm_backward(
     Args:
         forward: what that run returned.
         dy, dh_n, dc_n: gradients of its outputs, [T, N, H], [N, H], [N, H]; zeros when absent.
-        The other arguments: as that run had them.
+        x, weights, h0, c0, lengths, mask, reset, reverse: as that run had them.
+        threads: upper limit; `get_num_threads()` when absent.
 
     Raises:
         ShapeError: a shape does not fit, or the run did not save.
@@ -282,24 +296,28 @@ def lstm_backward(
         raise ShapeError("this forward run kept no gates; call lstm_forward(..., save=True)")
     call = _prepare(x, weights, h0, c0, lengths, mask, reset, reverse)
     T, N, I, H = call.layout[:4]  # noqa: E741
+    blocks = -(-H // 16)
+    saved = {
+        "y": shaped(forward.y, (T, N, H), "forward.y"),
+        "gates": shaped(forward.gates, (T, N, blocks, 4, 16), "forward.gates"),
+        "c": shaped(forward.c, (T, N, blocks * 16), "forward.c"),
+    }
     sent = {
-        "dy": _array(dy, (T, N, H), "dy"),
-        "dh_n": _array(dh_n, (N, H), "dh_n"),
-        "dc_n": _array(dc_n, (N, H), "dc_n"),
+        "dy": shaped(dy, (T, N, H), "dy"),
+        "dh_n": shaped(dh_n, (N, H), "dh_n"),
+        "dc_n": shaped(dc_n, (N, H), "dc_n"),
     }
     sizes = ((T, N, I), (N, H), (N, H), (4 * H, I), (4 * H, H), (4 * H,))
     gradients = Gradients(*(np.empty(size, np.float32) for size in sizes))
     backward_at(
         call.layout,
-        threads or get_num_threads(),
+        threads_of_call(threads),
         **_inputs(call),
-        y=_at(forward.y),
-        gates=_at(forward.gates),
-        c=_at(forward.c),
+        **{name: at(array) for name, array in saved.items()},
         dgates=0,
         dc=0,
-        **{name: _at(array) for name, array in sent.items()},
-        **{name: _at(array) for name, array in gradients._asdict().items()},
+        **{name: at(array) for name, array in sent.items()},
+        **{name: at(array) for name, array in gradients._asdict().items()},
     )
     return gradients
 
@@ -310,9 +328,10 @@ class LSTMStream:
     Args:
         weights: w_ih [4H, I], w_hh [4H, H] and, where there are biases, b_ih [4H], b_hh [4H].
         rows: N, the number of streams that go side by side.
+        threads: upper limit; `get_num_threads()` when absent.
 
     Attributes:
-        h, c: [N, H] the state; may be read and written between steps.
+        h, c: [N, H] the state; may be read and written between steps, each of which makes them anew.
 
     Raises:
         ShapeError: a shape does not fit.
@@ -323,17 +342,20 @@ class LSTMStream:
     (1, 1)
     """
 
-    def __init__(self, weights: Weights | tuple[Any, ...], rows: int = 1, threads: int | None = None):
+    def __init__(
+        self, weights: Weights | tuple[Any, ...], rows: int = 1, threads: int | None = None
+    ):
+        if not _is_count(rows):
+            raise ShapeError(f"rows is {rows!r}; expected a whole number, 0 or more")
         checked = _weights(weights)
         self.input_size, self.hidden_size = checked.w_ih.shape[1], checked.w_hh.shape[1]
         self.h = np.zeros((rows, self.hidden_size), np.float32)
         self.c = np.zeros((rows, self.hidden_size), np.float32)
         I, H = self.input_size, self.hidden_size  # noqa: E741
+        layout = Layout(1, int(rows), I, H, I * rows, I, H * rows, H)
+        self._shape = _Shape(*layout, threads_of_call(threads))
+        self._scratch = pool.pooled((_scratch_needed("forward", self._shape, False),), np.uint8)
         self._packed = _pack(checked)
-        layout = Layout(1, rows, I, H, I * rows, I, H * rows, H)
-        self._shape = _Shape(*layout, threads or get_num_threads())
-        nbytes = _scratch_bytes("gw_lstm_forward_scratch_bytes")(ctypes.addressof(self._shape), 0)
-        self._scratch = pool.pooled((nbytes,), np.uint8)
 
     def step(self, x: ArrayLike) -> Floats:
         """Goes one step on.
@@ -348,22 +370,28 @@ class LSTMStream:
             ShapeError: `x` does not fit.
         """
         rows = self.h.shape[0]
-        array = _array(x, (rows, self.input_size), "x")
-        state = [_array(self.h, (rows, self.hidden_size), "h"), _array(self.c, (rows, self.hidden_size), "c")]
-        self.h, self.c = (np.ascontiguousarray(part) for part in state)
+        array = shaped(x, (rows, self.input_size), "x")
+        size = (rows, self.hidden_size)
+        h, c = shaped(self.h, size, "h"), shaped(self.c, size, "c")
+        h_next, c_next = np.empty(size, np.float32), np.empty(size, np.float32)
         function = _function("gw_lstm_step_f32", 8)
         status = function(
             ctypes.addressof(self._shape),
-            _at(self._packed),
-            _at(array),
-            _at(self.h),
-            _at(self.c),
-            _at(self.h),
-            _at(self.c),
-            _at(self._scratch),
+            at(self._packed),
+            at(array),
+            at(h),
+            at(c),
+            at(h_next),
+            at(c_next),
+            at(self._scratch),
         )
         check(status, "LSTM step")
-        return self.h.copy()
+        self.h, self.c = h_next, c_next
+        return h_next.copy()
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and bool(value >= 0)
 
 
 def _pack(weights: Weights) -> Floats:
@@ -373,49 +401,40 @@ def _pack(weights: Weights) -> Floats:
     packed = pool.pooled((size(I, H) // 4,))
     pack = load().gw_lstm_pack_f32
     pack.argtypes = [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 5
-    check(pack(I, H, *(_at(part) for part in weights), _at(packed)), "LSTM pack")
+    check(pack(I, H, *(at(part) for part in weights), at(packed)), "LSTM pack")
     return packed
-
-
-def _at(array: "NDArray[Any] | None") -> int:
-    return 0 if array is None else array.ctypes.data
 
 
 def _inputs(call: _Call) -> dict[str, int]:
     return {
-        "x": _at(call.x),
-        "h0": _at(call.h0),
-        "c0": _at(call.c0),
-        "w_ih": _at(call.weights.w_ih),
-        "w_hh": _at(call.weights.w_hh),
-        "lengths": _at(call.lengths),
-        "mask": _at(call.mask),
-        "reset": _at(call.reset),
+        "x": at(call.x),
+        "h0": at(call.h0),
+        "c0": at(call.c0),
+        "w_ih": at(call.weights.w_ih),
+        "w_hh": at(call.weights.w_hh),
+        "lengths": at(call.lengths),
+        "mask": at(call.mask),
+        "reset": at(call.reset),
     }
 
 
-def _array(value: ArrayLike | None, shape: tuple[int, ...], name: str, dtype: Any = np.float32) -> Any:
-    if value is None:
-        return None
-    array = np.ascontiguousarray(value, dtype=dtype)
-    if array.shape != shape:
-        raise ShapeError(f"{name} has shape {list(array.shape)}; expected {list(shape)}")
-    return array
-
-
 def _weights(weights: Weights | tuple[Any, ...]) -> Weights:
-    given = Weights(*weights)
-    w_ih = np.ascontiguousarray(given.w_ih, dtype=np.float32)
-    w_hh = np.ascontiguousarray(given.w_hh, dtype=np.float32)
+    try:
+        given = Weights(*cast("tuple[Any, ...]", weights))
+    except TypeError as error:
+        raise ShapeError(
+            f"weights: expected w_ih, w_hh and, where there are, b_ih, b_hh ({error})"
+        ) from error
+    w_ih, w_hh = converted(given.w_ih, "w_ih"), converted(given.w_hh, "w_hh")
     if w_ih.ndim != 2 or w_hh.ndim != 2 or w_ih.shape[1] < 1 or w_hh.shape[1] < 1:
         raise ShapeError(
             f"w_ih has shape {list(w_ih.shape)} and w_hh {list(w_hh.shape)}; expected [4H, I] and [4H, H]"
         )
     H = w_hh.shape[1]
-    _array(w_hh, (4 * H, H), "w_hh")
-    _array(w_ih, (4 * H, w_ih.shape[1]), "w_ih")
-    biases = (_array(bias, (4 * H,), name) for bias, name in ((given.b_ih, "b_ih"), (given.b_hh, "b_hh")))
-    return Weights(w_ih, w_hh, *biases)
+    shaped(w_hh, (4 * H, H), "w_hh")
+    shaped(w_ih, (4 * H, w_ih.shape[1]), "w_ih")
+    b_ih, b_hh = shaped(given.b_ih, (4 * H,), "b_ih"), shaped(given.b_hh, (4 * H,), "b_hh")
+    return Weights(w_ih, w_hh, b_ih, b_hh)
 
 
 def _prepare(
@@ -429,21 +448,21 @@ def _prepare(
     reverse: bool,
 ) -> _Call:
     checked = _weights(weights)
-    array = np.ascontiguousarray(x, dtype=np.float32)
+    array = converted(x, "x")
     I, H = checked.w_ih.shape[1], checked.w_hh.shape[1]  # noqa: E741
     if array.ndim != 3 or array.shape[2] != I:
         raise ShapeError(f"x has shape {list(array.shape)}; expected [T, N, {I}] for these weights")
     T, N = array.shape[:2]
-    steps = _array(lengths, (N,), "lengths", np.int64)
+    steps = shaped(lengths, (N,), "lengths", np.int64)
     if steps is not None and steps.size and (steps.min() < 0 or steps.max() > T):
         raise ShapeError(f"lengths are {steps.min()} to {steps.max()}; expected 0 to T = {T}")
     return _Call(
-        Layout(T, N, I, H, N * I, I, N * H, H, N, 1, N, 1, reverse),
+        Layout(T, N, I, H, N * I, I, N * H, H, N, 1, N, 1, bool(reverse)),
         array,
         checked,
-        _array(h0, (N, H), "h0"),
-        _array(c0, (N, H), "c0"),
+        shaped(h0, (N, H), "h0"),
+        shaped(c0, (N, H), "c0"),
         steps,
-        _array(mask, (T, N), "mask", np.bool_),
-        _array(reset, (T, N), "reset", np.bool_),
+        shaped(mask, (T, N), "mask", np.bool_),
+        shaped(reset, (T, N), "reset", np.bool_),
     )

@@ -12,17 +12,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from gatework.errors import KernelError
+from gatework.errors import KernelError, OptionError, ShapeError
 from gatework.native.library import load
 
 _SMALLEST = 4096
-_idle: dict[int, "deque[int]"] = {}  # deque: append and pop are atomic, so that a finalizer may run at any time
+_idle: dict[int, "deque[int]"] = {}  # append and pop are atomic: a finalizer may run at any time
 _idle_bytes = 0
-_limit = int(os.environ.get("GATEWORK_POOL_BYTES", 2 << 30))
+
+
+def _limit_of(text: str) -> int:
+    if not text.isdecimal():
+        raise OptionError(
+            f"GATEWORK_POOL_BYTES is {text!r}; expected a whole number of bytes, 0 or more"
+        )
+    return int(text)
+
+
+_limit = _limit_of(os.environ.get("GATEWORK_POOL_BYTES") or str(2 << 30))
 
 
 def size_class(nbytes: int) -> int:
-    """The block size that serves `nbytes`: at most an eighth larger, so that lengths that vary a little share blocks."""
+    """The block size for `nbytes`: at most an eighth larger, so that lengths that vary a little share blocks."""
     if nbytes <= _SMALLEST:
         return _SMALLEST
     step = 1 << max(12, (nbytes - 1).bit_length() - 4)
@@ -46,7 +56,7 @@ def take(nbytes: int) -> int:
         else:
             _idle_bytes -= size
             return address
-    address = _memory_take()(size)
+    address = _memory_take()(size) if size < 1 << 63 else 0
     if not address:
         raise KernelError(f"no memory left for {size} bytes")
     return address
@@ -96,11 +106,15 @@ def pooled(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any
 
     Raises:
         KernelError: there is no memory left.
+        ShapeError: the elements are Python objects.
 
     >>> pooled((2, 3)).shape
     (2, 3)
     """
-    return np.asarray(_Block(shape, np.dtype(dtype)))
+    of_elements = np.dtype(dtype)
+    if of_elements.hasobject:
+        raise ShapeError(f"dtype is {of_elements}; expected numbers, not Python objects")
+    return np.asarray(_Block(shape, of_elements))
 
 
 def pooled_bytes() -> int:

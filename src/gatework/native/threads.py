@@ -9,6 +9,7 @@ import sys
 
 from gatework.errors import OptionError
 
+LARGEST = 1 << 16
 _chosen: int | None = None
 
 
@@ -16,7 +17,7 @@ def set_num_threads(threads: int) -> None:
     """Sets the number of threads of every later kernel call of this process.
 
     Args:
-        threads: 1 or more.
+        threads: 1 to 65536; more than the kernel can share its work among are not started.
 
     Raises:
         OptionError: not a positive whole number.
@@ -44,6 +45,15 @@ def get_num_threads() -> int:
     return usable_processors()
 
 
+def threads_of_call(threads: int | None) -> int:
+    """The `threads` argument of a call, or `get_num_threads()` when it is absent.
+
+    Raises:
+        OptionError: not a positive whole number.
+    """
+    return get_num_threads() if threads is None else _positive(threads, "threads")
+
+
 def usable_processors() -> int:
     """Processors that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
@@ -56,6 +66,6 @@ def _positive(value: object, name: str) -> int:
         number = int(str(value))
     except ValueError:
         number = 0
-    if number < 1:
-        raise OptionError(f"{name} is {value!r}; expected a whole number, 1 or more")
+    if not 1 <= number <= LARGEST:
+        raise OptionError(f"{name} is {value!r}; expected a whole number, 1 to {LARGEST}")
     return number
