@@ -56,16 +56,21 @@ GW_INLINE void store_upto(float* p, Vec v, int64_t n) {
     store_first(p, v, n);
 }
 
-GW_INLINE Vec absolute(Vec x) { return reinterpret_cast<Vec>(reinterpret_cast<IntVec>(x) & 0x7fffffff); }
-GW_INLINE Vec power_of_two(IntVec n) { return reinterpret_cast<Vec>((n + 127) << 23); }  // n in -126..127
+constexpr auto kSign = static_cast<int32_t>(0x80000000u);
 
-// x = n ln2 + r with |r| <= ln2 / 2; returns expm1(r), relative error 3e-9 before rounding (own minimax fit).
-GW_INLINE Vec expm1_reduced(Vec x, IntVec* n) {
-  const Vec magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer held in the low bits
+GW_INLINE IntVec bits(Vec x) { return reinterpret_cast<IntVec>(x); }
+GW_INLINE Vec from_bits(IntVec x) { return reinterpret_cast<Vec>(x); }
+GW_INLINE Vec at_least(Vec x, float low) { return x < splat(low) ? splat(low) : x; }  // NaN stays NaN
+
+// x = n ln2 + r with |r| <= ln2 / 2; returns expm1(r), relative error 3e-9 before rounding (own minimax fit). In
+// exponent: n + bias in the place of a float's exponent. Adding 1.5 * 2^23 rounds to an integer held in the low bits;
+// a bias added along with it comes out there too, and a shift by 23 drops all else.
+GW_INLINE Vec expm1_reduced(Vec x, int32_t bias, IntVec* exponent) {
+  const Vec magic = splat(12582912.0f + static_cast<float>(bias));
   const Vec shifted = x * splat(1.44269504f) + magic;
-  const Vec rounded = shifted - magic;
-  *n = reinterpret_cast<IntVec>(shifted) - reinterpret_cast<IntVec>(magic);
-  const Vec r = (x - rounded * splat(0.693359375f)) - rounded * splat(-2.12194440e-4f);  // ln2 in two parts
+  const Vec n = shifted - magic;
+  *exponent = bits(shifted) << 23;
+  const Vec r = (x - n * splat(0.693359375f)) - n * splat(-2.12194440e-4f);  // ln2 in two parts
   Vec q = splat(1.991441823e-04f);
   q = q * r + splat(1.394116785e-03f);
   q = q * r + splat(8.333272301e-03f);
@@ -77,29 +82,22 @@ GW_INLINE Vec expm1_reduced(Vec x, IntVec* n) {
 
 // Of e = exp(-|x|), which cannot overflow: 1 / (1 + e) for x >= 0, e / (1 + e) for x < 0.
 GW_INLINE Vec sigmoid(Vec x) {
-  const Vec limit = splat(104.0f);  // exp(-104) rounds to 0
-  Vec a = absolute(x);
-  a = a > limit ? limit : a;
-  IntVec n;
-  const Vec p = expm1_reduced(-a, &n) + splat(1.0f);
-  const IntVec half = n >> 1;
-  const Vec e = p * power_of_two(half) * power_of_two(n - half);  // two factors: subnormal results are right
   const Vec one = splat(1.0f);
-  return (x < Vec{} ? e : (a == a ? one : a)) / (one + e);
+  IntVec exponent;
+  const Vec p = expm1_reduced(at_least(from_bits(bits(x) | kSign), -104.0f), 127 + 64, &exponent) + one;
+  const Vec e = p * from_bits(exponent) * splat(0x1p-64f);  // 2^64 too large at first: subnormal results are right
+  return (x < Vec{} ? e : one) / (one + e);
 }
 
 // Of m = expm1(-2|x|) <= 0: tanh|x| = |m| / (2 + m); relatively exact near 0 as well.
 GW_INLINE Vec hyperbolic_tangent(Vec x) {
-  const Vec limit = splat(10.0f);  // tanh(10) rounds to 1
-  Vec a = absolute(x);
-  a = a > limit ? limit : a;
-  IntVec n;
-  const Vec p = expm1_reduced(a * splat(-2.0f), &n);
-  const Vec scale = power_of_two(n);
+  IntVec exponent;
+  const Vec twice = at_least(from_bits(bits(x) | kSign), -10.0f) * splat(2.0f);  // tanh(10) rounds to 1
+  const Vec p = expm1_reduced(twice, 127, &exponent);
+  const Vec scale = from_bits(exponent);  // 2^n
   const Vec m = p * scale + (scale - splat(1.0f));
-  const Vec t = absolute(m) / (splat(2.0f) + m);
-  const IntVec sign = reinterpret_cast<IntVec>(x) & static_cast<int32_t>(0x80000000u);
-  return reinterpret_cast<Vec>(reinterpret_cast<IntVec>(t) | sign);
+  const Vec t = m / (splat(2.0f) + m);  // m is below or at 0
+  return from_bits((bits(t) & ~kSign) | (bits(x) & kSign));
 }
 
 }  // namespace
