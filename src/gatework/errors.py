@@ -30,6 +30,10 @@ class NotFittedError(GateworkError):
     """Something learned was asked for before `fit` or `load`."""
 
 
+class DivergedError(GateworkError, RuntimeError):
+    """A loss became nan or infinite in training; the best weights so far were put back into the module."""
+
+
 class KernelError(GateworkError, RuntimeError):
     """The compiled library is missing, does not fit this processor, or reported a failure."""
 

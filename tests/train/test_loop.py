@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from gatework.errors import GateworkError, OptionError, ShapeError
+from gatework.errors import DivergedError, OptionError, ShapeError
 from gatework.train import Batches, TrainOptions, has_checkpoints, train
 from gatework.train.history import read_history
 from tests.train.killable import OPTIONS, bits, course, fit, loss, network, windows
@@ -221,7 +221,7 @@ def test_a_loss_that_is_not_finite_names_its_step_and_keeps_the_best_weights(tmp
     module = network()
     calls = 2 * (8 + 4) + 3  # 8 training and 4 validation batches an epoch, then the third step
     with pytest.raises(
-        GateworkError, match=r"training loss is nan in epoch 3, batch 3 \(step 19\)"
+        DivergedError, match=r"training loss is nan in epoch 3, batch 3 \(step 19\)"
     ):
         fit(module, tmp_path, loss=not_finite_at(calls, math.nan))
     # The best of two epochs is the same in both runs: plateau and patience have not acted yet.
@@ -234,7 +234,7 @@ def test_a_loss_that_is_not_finite_names_its_step_and_keeps_the_best_weights(tmp
 
 def test_a_validation_loss_that_is_not_finite_is_named(tmp_path):
     module = network()
-    with pytest.raises(GateworkError, match="validation loss is inf in epoch 1, batch 2"):
+    with pytest.raises(DivergedError, match="validation loss is inf in epoch 1, batch 2"):
         fit(module, tmp_path, loss=not_finite_at(10, math.inf))
     assert bits(module) == bits(network()), (
         "before the first epoch has ended, the first weights are the best"

@@ -66,7 +66,7 @@ def train(
             data or module; nothing can be trained; the device is not there.
         ShapeError: the loss is not one number.
         FormatError: every checkpoint is damaged, or written by a newer version.
-        GateworkError: a loss is nan or infinite; the best weights so far are in the module.
+        DivergedError: a loss is nan or infinite; the best weights so far are in the module.
         MissingExtraError: Lightning is not installed.
 
     Example:

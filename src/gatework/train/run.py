@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gatework.errors import GateworkError
+from gatework.errors import DivergedError
 from gatework.train.batches import Batches
 from gatework.train.checkpoint import delete_checkpoints, write_checkpoint
 from gatework.train.history import EpochRow, History, write_history
@@ -69,7 +69,7 @@ class Run:
         """Train to the end, or to the first Ctrl-C; returns why it ended.
 
         Raises:
-            GateworkError: a loss is not finite; the best weights are in the module.
+            DivergedError: a loss is not finite; the best weights are in the module.
         """
         try:
             while not self.ended:
@@ -149,7 +149,7 @@ class Run:
         least = max(seconds, self._writing / WRITING_SHARE)
         return seconds > 0 and time.perf_counter() - self._saved >= least
 
-    def _not_finite(self, error: NotFinite) -> GateworkError:
+    def _not_finite(self, error: NotFinite) -> DivergedError:
         """Put the best weights back, keep them where there is a folder, and make the error that says so."""
         self.module.load_state_dict(self.stopping.weights)
         self.ended = "not_finite"
@@ -163,7 +163,7 @@ class Run:
         )
         if self.folder is not None and best:
             kept += " (resume takes them as the result)"
-        return GateworkError(
+        return DivergedError(
             f"the {error.where} loss is {error.loss} in epoch {self.epoch}, batch {error.number} "
             f"(step {(self.epoch - 1) * len(self.train_batches) + error.number}); {kept}. "
             f"Try a lower learning_rate ({self.options.learning_rate:g}) or gradient_clip "
