@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatework import errors
 from gatework.errors import (
+    DivergedError,
     FormatError,
     GateworkError,
     KernelError,
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "LSTM",
+    "DivergedError",
     "FormatError",
     "Forecaster",
     "GateworkError",

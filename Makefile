@@ -1,0 +1,110 @@
+# The commands of the project. Each makes the environment that it needs; a second call finds it ready.
+#   make demo [PYTHON=python3.12]     train the shipped data set and name the report
+#   make test [TESTS=tests/data]      all tests       make check    format, lint, types, imports, contracts
+#   make build                        the compiled library into src/, for work on the kernels
+#   make kernel-test                  kernel tests under the sanitizers          make bench    speed against the peers
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))
+CANDIDATES := python3 python3.13 python3.12 python3.11 python3.10
+PYTHON ?= $(shell for each in $(CANDIDATES); do $$each -c '$(SUPPORTED)' 2>/dev/null && echo $$each && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+CXX_FOUND = $(firstword $(foreach each,$(if $(filter default undefined,$(origin CXX)),c++ g++ clang++,$(CXX)),$(shell command -v $(each))))
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find src kernels/include kernels/src -type f \
+             ! -name '*.so' ! -name '*.dylib' ! -name '*.pyc' ! -name '*.part' 2>/dev/null)
+KERNELS := $(shell find kernels -name '*.cpp' -o -name '*.h')
+CMAKE = $(shell command -v cmake || echo $(BIN)/cmake)
+TESTS ?=
+OUT ?= gatework-demo
+
+.PHONY: help demo test check format-check lint types imports contracts format bench build kernel-test broken-test tools clean
+
+help:
+	@sed -n '2,5s/^# *//p' Makefile
+
+demo: $(VENV)/train.stamp
+	@$(BIN)/gatework demo --out $(OUT)
+
+test: $(VENV)/test.stamp
+	@$(BIN)/python -m pytest $(TESTS)
+
+check:
+	@$(MAKE) --no-print-directory --keep-going format-check lint types imports contracts
+
+format-check: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/clang-format --dry-run --Werror $(KERNELS)
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/pyright
+
+imports: $(VENV)/dev.stamp
+	PYTHONPATH=src $(BIN)/lint-imports --no-logo --no-cache
+
+contracts: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -q -m "not slow" tests/contracts
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(KERNELS)
+
+bench: $(VENV)/test.stamp
+	$(BIN)/python -m benchmarks.lstm
+
+build: | $(if $(wildcard $(CMAKE)),,$(VENV)/dev.stamp)
+	$(CMAKE) -S . -B build/develop -DCMAKE_BUILD_TYPE=Release
+	$(CMAKE) --build build/develop --parallel 4
+	$(CMAKE) --install build/develop --prefix src
+
+kernel-test: | $(if $(wildcard $(CMAKE)),,$(VENV)/dev.stamp)
+	@for sanitizer in address thread; do \
+	  $(CMAKE) -S . -B build/$$sanitizer -DGATEWORK_SANITIZE=$$sanitizer -DGATEWORK_BUILD_TESTS=ON && \
+	  $(CMAKE) --build build/$$sanitizer --parallel 4 && \
+	  $(dir $(CMAKE))ctest --test-dir build/$$sanitizer --output-on-failure || exit 1; \
+	done
+
+# A library whose backward pass is wrong on purpose: calls without gradients pass on it, the gradient tests have to fail.
+BROKEN := GATEWORK_LIBRARY=$$(echo build/broken/libgatework.[sd][oy]*) $(BIN)/python -m pytest -q -p no:cacheprovider tests/native
+broken-test: $(VENV)/test.stamp | $(if $(wildcard $(CMAKE)),,$(VENV)/dev.stamp)
+	$(CMAKE) -S . -B build/broken -DGATEWORK_BROKEN=ON
+	$(CMAKE) --build build/broken --parallel 4
+	$(BROKEN)/test_lstm_arrays.py -k step_by_step
+	@$(BROKEN)/test_lstm_reference.py --maxfail=1 >build/broken/tests.txt; status=$$?; tail -3 build/broken/tests.txt; \
+	  test $$status -eq 1 || { echo "gatework: the tests did not see a wrong gradient (pytest: $$status)" >&2; exit 1; }
+	@echo "The tests see a wrong gradient."
+
+# One environment for all commands; the larger set of packages contains the smaller ones.
+$(VENV)/%.stamp: $(SOURCES) | tools
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) >/dev/null || { \
+	  echo "gatework: $(PYTHON) cannot make an environment; on Debian or Ubuntu: sudo apt install python3-venv" >&2; \
+	  exit 1; }
+	@echo "Installing gatework and what it needs into $(VENV); the first time takes a few minutes."
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt ".[$*]"
+	@touch $(if $(filter dev,$*),$(VENV)/test.stamp) $(if $(filter dev test,$*),$(VENV)/train.stamp) $@
+
+# What cannot be installed for the user is named in one line.
+tools:
+	@test -n "$(PYTHON)" || { echo "gatework: no Python 3.10 to 3.13 found (looked for $(CANDIDATES));" \
+	  "name one: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "gatework: PYTHON=$(PYTHON) does not exist" >&2; exit 1; }
+	@$(PYTHON) -c '$(SUPPORTED)' || { echo "gatework: needs Python 3.10 to 3.13, but $(PYTHON) is" \
+	  "$$($(PYTHON) -V 2>&1); name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@test ! -x $(BIN)/python || test "$(origin PYTHON)" = file || \
+	  test "$$($(BIN)/python -V)" = "$$($(PYTHON) -V)" || { echo "gatework: $(VENV) holds" \
+	  "$$($(BIN)/python -V), not $$($(PYTHON) -V); remove it first: rm -r $(VENV)" >&2; exit 1; }
+	@test -n "$(CXX_FOUND)" || { echo "gatework: no C++ compiler found (looked for" \
+	  "$(if $(filter default undefined,$(origin CXX)),c++ g++ clang++,$(CXX)));" \
+	  "Debian, Ubuntu: sudo apt install g++; macOS: xcode-select --install" >&2; exit 1; }
+	@echo 'int main() { return 0; }' | $(CXX_FOUND) -std=c++17 -x c++ -fsyntax-only - 2>/dev/null || { \
+	  echo "gatework: $(CXX_FOUND) does not compile C++17; name another: make $(MAKECMDGOALS) CXX=g++" >&2; exit 1; }
+
+clean:
+	rm -rf build src/gatework/native/libgatework.*
