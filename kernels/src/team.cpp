@@ -3,7 +3,6 @@
 #include "team.h"
 
 #include <pthread.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <exception>
@@ -17,8 +16,27 @@
 namespace gw {
 namespace {
 
-constexpr int kSpins = 2000;  // some 20 to 50 microseconds, far above the usual distance between two steps
-constexpr int kYields = 64;
+constexpr int32_t kFewestSpins = 100, kMostSpins = 4000;  // a spin is some 10 to 20 nanoseconds
+
+// How long to spin before sleeping: longer while spinning pays, at once much shorter when it did not. On a busy machine
+// the one waited for is not running, and every spin takes time from it; there only sleeping helps. Shared by all
+// waiters of a kind; the races are harmless.
+class Patience {
+ public:
+  int32_t spins() const { return spins_.load(std::memory_order_relaxed); }
+  void rewarded() { set(spins() + 50); }
+  void in_vain() { set(spins() / 2); }
+
+ private:
+  void set(int32_t spins) {
+    spins = spins < kFewestSpins ? kFewestSpins : spins > kMostSpins ? kMostSpins : spins;
+    if (spins != this->spins()) spins_.store(spins, std::memory_order_relaxed);
+  }
+  std::atomic<int32_t> spins_{1000};
+};
+
+Patience at_barriers;    // within a call
+Patience between_calls;  // of idle workers
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -39,15 +57,13 @@ void Signal::advance() {
   condition_.notify_all();
 }
 
-void Signal::wait_past(uint32_t seen) {
-  for (int i = 0; i < kSpins; ++i) {
-    if (value() != seen) return;
+void Signal::wait_past(uint32_t seen, bool idle) {
+  Patience& patience = idle ? between_calls : at_barriers;
+  for (int32_t i = patience.spins(); i > 0; --i) {
+    if (value() != seen) return patience.rewarded();
     relax();
   }
-  for (int i = 0; i < kYields; ++i) {
-    if (value() != seen) return;
-    sched_yield();
-  }
+  patience.in_vain();
   std::unique_lock<std::mutex> lock(mutex_);
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   condition_.wait(lock, [&] { return value_.load(std::memory_order_seq_cst) != seen; });
@@ -62,7 +78,7 @@ void Barrier::meet() {
     arrived_.store(0, std::memory_order_relaxed);
     round_.advance();
   } else {
-    round_.wait_past(seen);
+    round_.wait_past(seen, false);
   }
 }
 
@@ -99,7 +115,7 @@ void after_fork_in_child() {
 
 void worker_loop(Team* team, Team::Worker* self, int32_t member) {
   for (uint32_t seen = 0;; ++seen) {
-    self->start.wait_past(seen);
+    self->start.wait_past(seen, true);
     if (team->ending) return;
     team->work(team->context, member);
     team->finished.meet();

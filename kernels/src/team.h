@@ -1,5 +1,5 @@
 // Workers that run one function together, and the barrier they meet at.
-// A waiter spins briefly, then lets others run, then sleeps: a busy machine must not stall it.
+// A waiter spins briefly, then sleeps: a busy machine must not stall it.
 #ifndef GATEWORK_TEAM_H
 #define GATEWORK_TEAM_H
 
@@ -14,8 +14,8 @@ namespace gw {
 class Signal {
  public:
   uint32_t value() const { return value_.load(std::memory_order_acquire); }
-  void advance();                 // value + 1, and wakes the sleepers
-  void wait_past(uint32_t seen);  // returns once value() != seen
+  void advance();                            // value + 1, and wakes the sleepers
+  void wait_past(uint32_t seen, bool idle);  // returns once value() != seen; idle: between calls
 
  private:
   std::atomic<uint32_t> value_{0};
