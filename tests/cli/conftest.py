@@ -72,6 +72,7 @@ def quick(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "quick", module)
     job = jobs.Job("forecast", "Forecast.", "quick:Quick", ("quick:Options",))
     monkeypatch.setitem(jobs.JOBS, "forecast", job)
+    monkeypatch.setattr("gatework.runtime.load", Quick.load)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Quick, "calls", [])
     (tmp_path / "own.csv").write_text("t,y\n1,2\n2,3\n")

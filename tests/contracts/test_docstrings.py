@@ -22,6 +22,7 @@ ROOMS = [
     "native",
     "options",
     "reference",
+    "runtime",
     "tasks",
     "train",
 ]

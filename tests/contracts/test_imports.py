@@ -21,6 +21,7 @@ ALLOWED = {
     "reference": {"numpy"},
     "native": {"numpy"},
     "weights": {"numpy"},
+    "runtime": {"numpy", "safetensors"},
     "data": {"numpy"},
     "metrics": {"numpy"},
 }
@@ -64,7 +65,7 @@ def test_importing_the_package_loads_no_extra():
     assert loaded_by("import gatework").isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("room", ["native", "data", "metrics", "options"])
+@pytest.mark.parametrize("room", ["native", "data", "metrics", "options", "runtime"])
 def test_a_ground_floor_room_loads_no_extra(room: str):
     assert loaded_by(f"import gatework.{room}").isdisjoint(HEAVY)
 

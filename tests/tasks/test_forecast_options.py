@@ -5,7 +5,8 @@ import pytest
 
 from gatework import Forecaster, OptionError
 from gatework.options import describe
-from gatework.tasks.forecast_options import ForecastOptions, interval
+from gatework.runtime.forecast_options import interval
+from gatework.tasks.forecast_options import ForecastOptions
 from gatework.train import TrainOptions
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from gatework import FormatError, OptionError
+from gatework.runtime.forecast_plan import open_table
 from gatework.tasks.forecast_options import ForecastOptions
-from gatework.tasks.forecast_plan import open_table, prepare, scored_part
+from gatework.tasks.forecast_plan import prepare, scored_part
 from tests.tasks.conftest import seasonal
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gatework.tasks.folder import is_trained
+from gatework.runtime.folder import is_trained
 
 SCRIPT = """
 import sys

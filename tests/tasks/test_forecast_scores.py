@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from gatework.data import Windows
+from gatework.runtime.forecast_answer import Answers, bounds
+from gatework.runtime.forecast_plan import open_table
 from gatework.tasks.forecast_options import ForecastOptions
-from gatework.tasks.forecast_plan import open_table, prepare
-from gatework.tasks.forecast_scores import Answers, Yardsticks, bounds, chosen_windows, headline
+from gatework.tasks.forecast_plan import prepare
+from gatework.tasks.forecast_scores import Yardsticks, chosen_windows, headline
 from tests.tasks.conftest import seasonal
 
 

@@ -1,4 +1,4 @@
-"""`gatework predict` and `gatework score`: a trained folder answers on a table."""
+"""`gatework predict` and `gatework score`: a trained folder answers on a table, the first without torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+import gatework
+from gatework import runtime
 from gatework.cli.jobs import JOBS
 from gatework.cli.source import name_of
 from gatework.cli.terminal import bold, fancy, table
@@ -21,9 +23,9 @@ def run_predict(
 ) -> None:
     """Predict from a table and print the answer, or write it to `out`."""
     name_of(data)
-    set_threads(threads)
-    model = JOBS["forecast"].load(folder)
-    answer = model.predict(data, out=out)
+    if threads is not None:
+        gatework.set_num_threads(threads)
+    answer = runtime.load(folder).predict(data, out=out)
     if out is None:
         print_columns(as_columns(answer))
     else:

@@ -14,24 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatework.data import Scaler, Windows, to_frame, write_table
+from gatework.data import Scaler, Windows
 from gatework.errors import GateworkError, NotFittedError, OptionError
 from gatework.options import to_mapping
+from gatework.runtime.folder import is_trained
+from gatework.runtime.forecast_plan import Plan, open_table, reopen_table
 from gatework.tasks.estimator import Estimator
-from gatework.tasks.folder import is_trained
-from gatework.tasks.forecast_answer import answer_columns, need_known
 from gatework.tasks.forecast_folder import Contents, load_contents, save_contents
 from gatework.tasks.forecast_model import ForecastModel
 from gatework.tasks.forecast_network import ForecastLoss, ForecastNetwork
 from gatework.tasks.forecast_options import ForecastOptions
-from gatework.tasks.forecast_plan import (
-    Plan,
-    Prepared,
-    open_table,
-    prepare,
-    reopen_table,
-    scored_part,
-)
+from gatework.tasks.forecast_plan import Prepared, prepare, scored_part
 from gatework.tasks.forecast_report import Judged, make_report, times_as_text
 from gatework.tasks.forecast_scores import (
     Yardsticks,
@@ -137,15 +130,7 @@ class Forecaster(Estimator[ForecastOptions]):
             NotFittedError: there is nothing learned yet.
             FormatError: a column is missing, a series is shorter than the window, or a known covariate does not go on.
         """
-        model = self._learned.model
-        table = reopen_table(data, model.plan)
-        windows = model.latest(table)
-        need_known(windows, model.plan, table)
-        answers = model.answers(windows, np.arange(len(windows)))
-        columns = answer_columns(windows, answers, table, model.options)
-        if out is not None:
-            write_table(columns, Path(out), like=table)
-        return to_frame(columns, like=table)
+        return self._learned.model.predict(data, out=out)
 
     def score(self, data: Any, *, everything: bool = False) -> dict[str, Any]:
         """Judge the forecasts on a table beside the baselines on the same windows.

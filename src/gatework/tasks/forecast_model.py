@@ -1,56 +1,40 @@
-"""A network with what it needs to answer: options, plan, scaler, and the shifts that calibrate its quantiles."""
+"""The model that is trained: it answers as every `AnsweringModel` does, is calibrated and described here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gatework.data import Part, Scaler, Table, Windows
+from gatework.data import Scaler, Windows
 from gatework.layers import explain_path
+from gatework.runtime.forecast_model import INPUTS, AnsweringModel, Arrays, Outputs
+from gatework.runtime.forecast_plan import Plan
 from gatework.tasks.forecast_network import ForecastNetwork
 from gatework.tasks.forecast_options import ForecastOptions
-from gatework.tasks.forecast_plan import Plan, Prepared, with_calendar
+from gatework.tasks.forecast_plan import Prepared
 from gatework.tasks.forecast_quantiles import INDEPENDENT, quantile_shifts, with_training
-from gatework.tasks.forecast_scores import Answers, chosen_windows
+from gatework.tasks.forecast_scores import chosen_windows
 
-INPUTS = ("past", "past_mask", "known", "known_mask")
-_BATCH = 256  # windows answered at once
 _SELFTEST = 4  # windows that a folder carries with their answers
-
-Arrays = Mapping[str, NDArray[Any]]
-Float = NDArray[np.float64]
-
-
-class Outputs(NamedTuple):
-    """Uncalibrated outputs `[n, Hh, M, 1 + Q]` and truth `[n, Hh, M]`, scaled, relative to the level `[n, 1, M]`."""
-
-    values: Float
-    truth: Float
-    level: Float
 
 
 @dataclass
-class ForecastModel:
+class ForecastModel(AnsweringModel[ForecastOptions]):
     """What answers: see the fields.
 
     Attributes:
         options: those of the training run.
         plan: what was decided from its data.
         scaler: fitted on its training part.
-        network: in eval mode once it is trained.
         shifts: added to the scaled quantiles `[Hh, M, Q]`.
+        network: in eval mode once it is trained.
     """
 
-    options: ForecastOptions
-    plan: Plan
-    scaler: Scaler
     network: ForecastNetwork
-    shifts: Float
 
     @classmethod
     def new(cls, options: ForecastOptions, plan: Plan, scaler: Scaler) -> ForecastModel:
@@ -74,37 +58,12 @@ class ForecastModel:
                 skip=options.skip,
             )
         shifts = np.zeros((options.horizon, targets, quantiles))
-        return cls(options, plan, scaler, network.eval(), shifts)
-
-    def windows(self, table: Table, part: Part | None) -> Windows:
-        """All windows of a table in the user's units."""
-        return Windows(self.scaler.transform(with_calendar(table, self.plan)), part, **self._cut())
-
-    def latest(self, table: Table) -> Windows:
-        """The windows that end with each series' last observed value."""
-        longer = with_calendar(table.extended(self.options.horizon), self.plan)
-        return Windows.latest(self.scaler.transform(longer), **self._cut())
+        return cls(options, plan, scaler, shifts, network.eval())
 
     def answer(self, batch: Arrays) -> NDArray[np.float32]:
         """Outputs of the network for arrays of windows `[n, Hh, M, 1 + Q]`."""
         with torch.inference_mode():
             return self.network(*(torch.from_numpy(batch[name]) for name in INPUTS)).numpy()
-
-    def outputs(self, windows: Windows, index: NDArray[np.int64]) -> Outputs:
-        """Outputs, truth and level of the windows `index`."""
-        parts = np.array_split(index, max(1, -(-len(index) // _BATCH)))
-        found = [self._part(windows, part) for part in parts]
-        return Outputs(
-            *(np.concatenate(each).astype(np.float64) for each in zip(*found, strict=True))
-        )
-
-    def answers(self, windows: Windows, index: NDArray[np.int64]) -> Answers:
-        """Calibrated answers in the user's units."""
-        values, truth, level = self.outputs(windows, index)
-        quantiles = np.sort(values[..., 1:] + self.shifts, axis=-1) + level[..., None]
-        back = self.scaler.inverse
-        restored = np.moveaxis(back(np.moveaxis(quantiles, -1, 0)), 0, -1)  # [n, Hh, M, Q]
-        return Answers(index, back(truth + level), back(values[..., 0] + level), restored)
 
     def calibrate(self, prepared: Prepared) -> None:
         """Measure the shifts on the validation part, joined by the training part where that is too short."""
@@ -148,16 +107,6 @@ class ForecastModel:
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "path": path,
         }
-
-    def _cut(self) -> dict[str, Any]:
-        options = self.options
-        lengths = {"input_length": self.plan.input_length, "horizon": options.horizon}
-        return {**lengths, "relative": options.relative}
-
-    def _part(self, windows: Windows, part: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-        batch = windows.batch(part)
-        truth = np.where(batch["future_mask"], batch["future"], np.nan)
-        return self.answer(batch), truth, batch["level"][:, None]
 
     def _overlapping(self, windows: Windows) -> tuple[Outputs, float]:
         """Outputs of the windows, and how many neighbouring ones share a step of their horizon."""

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gatework.layers import LSTM
-
-_CONTEXT = 32  # features of the state that each step of the horizon sees
+from gatework.runtime.forecast_network import CONTEXT
 
 
 class ForecastNetwork(nn.Module):
@@ -125,9 +124,9 @@ class _Ahead(nn.Module):
 
     def __init__(self, known: int, hidden_size: int, outputs: int):
         super().__init__()
-        self.context = nn.Linear(hidden_size, _CONTEXT)
-        self.step = nn.Linear(2 * known, _CONTEXT)
-        self.out = nn.Linear(_CONTEXT, outputs)
+        self.context = nn.Linear(hidden_size, CONTEXT)
+        self.step = nn.Linear(2 * known, CONTEXT)
+        self.out = nn.Linear(CONTEXT, outputs)
 
     def forward(self, state: Tensor, known: Tensor, known_mask: Tensor, targets: int) -> Tensor:
         steps = self.step(torch.cat([known, known_mask.to(known.dtype)], dim=-1))  # [N, Hh, 32]

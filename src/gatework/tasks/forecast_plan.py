@@ -1,12 +1,11 @@
-"""From options and data to decisions: the table with its roles, its parts, and every length that was left open.
+"""From options and data to decisions: the parts of a table, and every length that was left open.
 
-A `Plan` holds what was decided; it is written into the trained folder, so that later data is read in the same way.
+The `Plan` that holds what was decided, and the tables with their roles, are `runtime/forecast_plan.py`'s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -16,44 +15,17 @@ from gatework.data import (
     Split,
     Table,
     Windows,
-    add_calendar,
-    catalogue,
-    read_table,
     split_table,
 )
 from gatework.data.calendar import usual_cycles
 from gatework.data.grid import DAY
 from gatework.data.times import parse_time
 from gatework.errors import FormatError, OptionError
-from gatework.options import option
+from gatework.runtime.forecast_plan import USUAL_SPLIT, Plan, with_calendar
 from gatework.tasks.forecast_options import ForecastOptions
 
 _STEPS = 48  # a longer window gets a convolution in front
 _LONGEST = 1000  # steps of a window that is chosen for its seasons
-_SPLIT = "0.7,0.1,0.2"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What was decided about one training run, from its options and its data."""
-
-    targets: tuple[str, ...] = option((), "Columns that are forecast.")
-    past: tuple[str, ...] = option((), "Covariates known up to now.")
-    known: tuple[str, ...] = option((), "Covariates known ahead, without the calendar.")
-    time: str | None = option(None, "Time column.")
-    id: str | None = option(None, "Id column.")
-    cycles: tuple[str, ...] = option((), "Calendar cycles that were added.")
-    step: str | None = option(None, "Time step of the training data.")
-    season: int = option(1, "Steps of a season.")
-    input_length: int = option(1, "Steps that the network sees.")
-    conv_kernel: int = option(0, "Steps that the convolution joins.")
-    conv_stride: int = option(1, "Steps between two kernels.")
-    split: str = option(_SPLIT, "Training, validation and test.")
-    scored: str = option("test", "The part that the scores are of.")
-    scored_from: str | None = option(None, "Time at which that part starts.")
-    scored_until: str | None = option(
-        None, "Time at which it ends, where rows after it were left out."
-    )
 
 
 @dataclass(frozen=True)
@@ -66,57 +38,6 @@ class Prepared:
     train: Windows
     validation: Windows
     scored: Windows
-
-
-def open_table(data: Any, options: ForecastOptions) -> tuple[Table, ForecastOptions]:
-    """The table with the roles that the options give it; a name of the catalogue brings its own defaults.
-
-    Returns:
-        The table, and the options with the defaults of the named set filled in where they were left open.
-
-    Raises:
-        FormatError, OptionError: what `read_table` or `catalogue.get` objects to.
-    """
-    entry = catalogue.find(data) if isinstance(data, str) and not Path(data).exists() else None
-    if isinstance(data, Table):
-        return data, options
-    name = None
-    if entry is not None:
-        name, data = data, catalogue.get(entry.name)
-        options = replace(
-            options,
-            time=options.time or entry.time or None,
-            target=options.target or entry.target or None,
-            split=options.split or entry.split or None,
-            season=options.season or entry.period or None,
-        )
-    elif isinstance(data, str) and not Path(data).suffix and not Path(data).exists():
-        catalogue.get(data)
-    table = read_table(
-        data,
-        time=options.time,
-        target="all" if options.target in ("all", ("all",)) else options.target,
-        known=options.known,
-        past=options.past,
-        id=options.id,
-        name=name,
-    )
-    return table, options
-
-
-def reopen_table(data: Any, plan: Plan) -> Table:
-    """A table of later data with the roles that the training data had."""
-    if isinstance(data, Table):
-        return data
-    options = ForecastOptions(
-        target=plan.targets, past=plan.past, known=plan.known, time=plan.time, id=plan.id
-    )
-    return open_table(data, options)[0]
-
-
-def with_calendar(table: Table, plan: Plan) -> Table:
-    """The table with the calendar columns of the training run."""
-    return add_calendar(table, plan.cycles) if plan.cycles else table
 
 
 def prepare(
@@ -138,7 +59,7 @@ def prepare(
         cycles=usual_cycles(table) if options.calendar else (),
         step=None if table.step is None else str(table.step),
         season=options.season or (table.step.season if table.step else 1),
-        split=options.split or _SPLIT,
+        split=options.split or USUAL_SPLIT,
     )
     full = with_calendar(table, plan)
     split = split_table(full, plan.split) if validation is None else _all_training(full)

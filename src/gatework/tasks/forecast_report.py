@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from gatework.data import Scaler, Table, Windows
 from gatework.options import to_mapping
+from gatework.runtime.forecast_answer import Answers, bounds
+from gatework.runtime.forecast_plan import Plan
 from gatework.tasks.forecast_options import ForecastOptions
-from gatework.tasks.forecast_plan import Plan, Prepared
+from gatework.tasks.forecast_plan import Prepared
 from gatework.tasks.forecast_scores import (
-    Answers,
-    bounds,
     coverages,
     headline,
     horizon_error,

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from gatework import metrics
 from gatework.data import Scaler, Windows
 from gatework.errors import FormatError
-from gatework.tasks.folder import array_texts, text_array
-from gatework.tasks.forecast_options import interval
+from gatework.runtime.folder import array_texts, text_array
+from gatework.runtime.forecast_answer import Answers, Float, bounds
 from gatework.tasks.forecast_plan import Prepared
 
 MODEL = "LSTM"
@@ -24,25 +24,6 @@ REPEAT = "repeat last"
 LINEAR = "linear (NLinear)"
 _EQUAL = "equal to"  # within half a per cent
 _VALUES = 20_000_000  # entries of one array at most; beyond that, every k-th window is taken
-
-Float = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What the network forecasts for some windows, in the user's units.
-
-    Attributes:
-        index: numbers of the windows `[n]`.
-        truth: `[n, Hh, M]`, NaN where nothing was observed.
-        point: `[n, Hh, M]`.
-        quantiles: `[n, Hh, M, Q]`, ascending.
-    """
-
-    index: NDArray[np.int64]
-    truth: Float
-    point: Float
-    quantiles: Float
 
 
 @dataclass(frozen=True)
@@ -178,13 +159,6 @@ def coverages(
         wide = metrics.width(answers.truth, lower, upper)
         rows.append({"level": level, "observed": observed, "width": wide})
     return rows
-
-
-def bounds(answers: Answers, quantiles: tuple[float, ...], level: float) -> tuple[Float, Float]:
-    """Lower and upper end `[n, Hh, M]` of the prediction interval of this level; the point forecast is inside."""
-    low, high = (quantiles.index(border) for border in interval(level))
-    lower = np.minimum(answers.quantiles[..., low], answers.point)
-    return lower, np.maximum(answers.quantiles[..., high], answers.point)
 
 
 def horizon_error(answers: Answers, baselines: Mapping[str, Float]) -> dict[str, Any]:

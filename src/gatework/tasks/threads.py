@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import torch
 
-SMALL = 2.5e8  # multiplications per training step
+SMALL = 1e9  # multiplications per training step
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gatework import FormatError, OptionError
-from gatework.tasks.folder import (
+from gatework.runtime.folder import (
     array_texts,
     is_trained,
     read_head,
@@ -43,7 +43,7 @@ def test_a_failure_while_writing_leaves_the_old_folder_whole(
     def fail(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("gatework.tasks.folder.write_toml", fail)
+    monkeypatch.setattr("gatework.runtime.folder.write_toml", fail)
     with pytest.raises(OSError, match="no space"):
         written(folder, 2.0)
     assert read_head(folder, "forecast") and read_tensors(folder, "model")["w"][0] == 1.0

@@ -1,7 +1,8 @@
-"""Forecasts as columns in the user's own names, times and ids."""
+"""Forecasts in the user's units, and as columns in the user's own names, times and ids."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,38 @@ from numpy.typing import NDArray
 
 from gatework.data import Table, Windows
 from gatework.errors import FormatError
-from gatework.tasks.forecast_options import ForecastOptions
-from gatework.tasks.forecast_plan import Plan
-from gatework.tasks.forecast_scores import Answers, bounds
+from gatework.runtime.forecast_options import AnswerOptions, interval
+from gatework.runtime.forecast_plan import Plan
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the network forecasts for some windows, in the user's units.
+
+    Attributes:
+        index: numbers of the windows `[n]`.
+        truth: `[n, Hh, M]`, NaN where nothing was observed.
+        point: `[n, Hh, M]`.
+        quantiles: `[n, Hh, M, Q]`, ascending.
+    """
+
+    index: NDArray[np.int64]
+    truth: Float
+    point: Float
+    quantiles: Float
+
+
+def bounds(answers: Answers, quantiles: tuple[float, ...], level: float) -> tuple[Float, Float]:
+    """Lower and upper end `[n, Hh, M]` of the prediction interval of this level; the point forecast is inside."""
+    low, high = (quantiles.index(border) for border in interval(level))
+    lower = np.minimum(answers.quantiles[..., low], answers.point)
+    return lower, np.maximum(answers.quantiles[..., high], answers.point)
 
 
 def answer_columns(
-    windows: Windows, answers: Answers, table: Table, options: ForecastOptions
+    windows: Windows, answers: Answers, table: Table, options: AnswerOptions
 ) -> dict[str, NDArray[Any]]:
     """Long columns, series by series and target by target.
 

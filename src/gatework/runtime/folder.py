@@ -89,6 +89,15 @@ def _write_all(
     return [*sums, *texts, HEAD]
 
 
+def task_of(folder: str | os.PathLike[str]) -> Any:
+    """The task that a trained folder is of, as its options.toml says; no other file is read.
+
+    Raises:
+        FormatError: no folder, not finished, or a newer version.
+    """
+    return _head(Path(folder)).get("task")
+
+
 def read_head(folder: str | os.PathLike[str], task: str) -> dict[str, Any]:
     """The tables of options.toml, after format, task and checksums were found to fit.
 
@@ -96,17 +105,7 @@ def read_head(folder: str | os.PathLike[str], task: str) -> dict[str, Any]:
         FormatError: no folder, not finished, another task, a newer version, a file missing or damaged.
     """
     path = Path(folder)
-    if not path.is_dir():
-        what = "this is a file" if path.exists() else "there is no such folder"
-        raise FormatError(f"{what}; expected a trained folder", path=path)
-    if not is_trained(path):
-        unfinished = (path / "checkpoints").is_dir()
-        repair = (
-            "its training was not finished: resume it" if unfinished else "is it the right folder?"
-        )
-        raise FormatError(f"there is no {HEAD} in this folder; {repair}", path=path)
-    head = read_toml(path / HEAD)
-    _check_format(head, path)
+    head = _head(path)
     if head.get("task") != task:
         raise FormatError(
             f"the folder is of the task {head.get('task')!r}, not {task!r}", path=path
@@ -195,6 +194,22 @@ def _write_tensors(arrays: Arrays, path: Path) -> None:
 
 def _checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _head(path: Path) -> dict[str, Any]:
+    """The tables of options.toml, which is there and of a format that we read."""
+    if not path.is_dir():
+        what = "this is a file" if path.exists() else "there is no such folder"
+        raise FormatError(f"{what}; expected a trained folder", path=path)
+    if not is_trained(path):
+        unfinished = (path / "checkpoints").is_dir()
+        repair = (
+            "its training was not finished: resume it" if unfinished else "is it the right folder?"
+        )
+        raise FormatError(f"there is no {HEAD} in this folder; {repair}", path=path)
+    head = read_toml(path / HEAD)
+    _check_format(head, path)
+    return head
 
 
 def _refuse_foreign(target: Path) -> None:
