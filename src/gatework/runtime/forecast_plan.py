@@ -49,7 +49,7 @@ def open_table(data: Any, options: O) -> tuple[Table, O]:
     Raises:
         FormatError, OptionError: what `read_table` or `catalogue.get` objects to.
     """
-    entry = catalogue.find(data) if isinstance(data, str) and not Path(data).exists() else None
+    entry = catalogue.find(data) if isinstance(data, str) and not Path(data).is_file() else None
     if isinstance(data, Table):
         return data, options
     name = None
@@ -62,7 +62,7 @@ def open_table(data: Any, options: O) -> tuple[Table, O]:
             split=options.split or entry.split or None,
             season=options.season or entry.period or None,
         )
-    elif isinstance(data, str) and not Path(data).suffix and not Path(data).exists():
+    elif isinstance(data, str) and not Path(data).suffix and not Path(data).is_file():
         catalogue.get(data)
     table = read_table(
         data,

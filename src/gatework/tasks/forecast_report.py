@@ -55,8 +55,7 @@ def make_report(
     return {
         "format": FORMAT,
         "task": "forecast",
-        "title": f"{table.name}: {', '.join(plan.targets[:4])}{' …' * (len(plan.targets) > 4)}, "
-        f"{options.horizon} steps ahead",
+        "title": f"{_subject(table.name, plan.targets)}, {options.horizon} steps ahead",
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "data": _data(table),
         "split": _split(prepared, plan),
@@ -208,3 +207,10 @@ def _residuals(judged: Judged) -> dict[str, Any]:
         "residual": means[rows],
         "unit": "deviations of the training part" if several else "the target's own unit",
     }
+
+
+def _subject(name: str, targets: tuple[str, ...]) -> str:
+    """What is forecast: the data's name and its targets, once where they are one word."""
+    if targets == (name,):
+        return name
+    return f"{name}: {', '.join(targets[:4])}{' …' * (len(targets) > 4)}"
