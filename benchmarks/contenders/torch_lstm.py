@@ -69,8 +69,8 @@ def prepare_module(
     back = torch.from_numpy(np.argsort(order))
     parameters = dict(module.named_parameters())
     dtype = next(iter(parameters.values())).dtype
-    x = torch.from_numpy(case.x[:, order]).to(dtype)
-    dy = torch.from_numpy(case.dy[:, order]).to(dtype)
+    x = torch.from_numpy(np.ascontiguousarray(case.x[:, order])).to(dtype)
+    dy = torch.from_numpy(np.ascontiguousarray(case.dy[:, order])).to(dtype)
     recorded_x = x.clone().requires_grad_()
     wanted = [recorded_x, *(parameters[each] for each in _PARAMETERS.values())]
 

@@ -17,7 +17,9 @@ from gatework.native.library import load
 
 _SMALLEST = 4096
 _idle: dict[int, "deque[int]"] = {}  # append and pop are atomic: a finalizer may run at any time
-_idle_bytes = 0
+_idle_bytes = 0  # nearly
+_given = 0
+_RECOUNT = 256
 
 
 def _limit_of(text: str) -> int:
@@ -64,8 +66,11 @@ def take(nbytes: int) -> int:
 
 def give(address: int, nbytes: int) -> None:
     """Takes a block back: kept for the next call, or returned to the system above the limit."""
-    global _idle_bytes
+    global _idle_bytes, _given
     size = size_class(nbytes)
+    _given += 1
+    if _given % _RECOUNT == 0 or _idle_bytes + size > _limit:
+        _idle_bytes = pooled_bytes()  # threads that meet in a sum lose one of its terms
     if _idle_bytes + size > _limit:
         _memory_give()(address)
         return
@@ -119,7 +124,7 @@ def pooled(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any
 
 def pooled_bytes() -> int:
     """Bytes that lie idle in the pool now."""
-    return _idle_bytes
+    return sum(size * len(blocks) for size, blocks in list(_idle.items()))
 
 
 def release_pool() -> None:
