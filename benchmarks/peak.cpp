@@ -1,9 +1,13 @@
 // The most float32 multiply-adds that the processor can do: independent chains in registers, no memory touched.
 // Compiled for the machine at hand by benchmarks/peak.py. Not here: what memory allows.
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <thread>
 #include <vector>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 namespace {
 
@@ -37,16 +41,48 @@ float multiply_add(int64_t rounds) {
   return result;
 }
 
+// Binds a thread to the processor of its number, for as long as it lives: a new thread is sometimes left waiting on its
+// maker's processor while another one idles.
+class Bound {
+ public:
+#if defined(__linux__)
+  explicit Bound(int32_t number) {
+    if (sched_getaffinity(0, sizeof before, &before) != 0) return;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (size_t processor = 0; processor < CPU_SETSIZE; ++processor)
+      if (CPU_ISSET(processor, &before) && number-- == 0) CPU_SET(processor, &one);
+    if (CPU_COUNT(&one) == 1) (void)sched_setaffinity(0, sizeof one, &one);
+  }
+  ~Bound() { (void)sched_setaffinity(0, sizeof before, &before); }
+
+ private:
+  cpu_set_t before;
+#else
+  explicit Bound(int32_t) {}
+#endif
+};
+
 }  // namespace
 
 // Seconds in which `threads` threads together do threads * rounds * peak_flops_per_round() operations.
 extern "C" double peak_seconds(int32_t threads, int64_t rounds) {
   std::vector<float> results(static_cast<size_t>(threads));
   std::vector<std::thread> others;
-  const auto start = std::chrono::steady_clock::now();
+  std::atomic<int32_t> ready{1};
+  std::atomic<bool> begun{false};
   for (int32_t thread = 1; thread < threads; ++thread) {
-    others.emplace_back([&results, thread, rounds] { results[static_cast<size_t>(thread)] = multiply_add(rounds); });
+    others.emplace_back([&, thread] {
+      const Bound bound(thread);
+      ready.fetch_add(1);
+      while (!begun.load()) std::this_thread::yield();
+      results[static_cast<size_t>(thread)] = multiply_add(rounds);
+    });
   }
+  const Bound bound(0);
+  while (ready.load() < threads) std::this_thread::yield();
+  const auto start = std::chrono::steady_clock::now();
+  begun.store(true);
   results[0] = multiply_add(rounds);
   for (std::thread& other : others) other.join();
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
