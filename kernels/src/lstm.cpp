@@ -8,12 +8,15 @@
 
 namespace gw {
 
+// Floating-point operations below which waking a second thread costs more than it brings: some 40 microseconds' worth.
+constexpr int64_t kSharedWork = 10'000'000;
+
 // Rows are shared out first, at least four to a group, because groups never wait for each other; what is left of the
 // threads shares hidden units, one meeting a step, where a step is long enough to pay for it (about 0.3 microseconds).
 Split choose_split(const gw_lstm_shape& shape) {
   const int64_t threads = std::min<int64_t>(shape.threads, kMaxMembers);
   const int64_t row_work = 8 * shape.H * (shape.I + shape.H);  // floating-point operations of one row of one step
-  if (threads <= 1 || shape.T * shape.N * row_work < 1'000'000) return {1, 1};
+  if (threads <= 1 || shape.T * shape.N * row_work < kSharedWork) return {1, 1};
   const int64_t groups = std::clamp<int64_t>(shape.N / 4, 1, threads);
   const int64_t rows = (shape.N + groups - 1) / groups;
   const int64_t blocks = (shape.H + kBlock - 1) / kBlock;
