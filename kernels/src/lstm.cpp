@@ -9,7 +9,10 @@
 namespace gw {
 
 // Floating-point operations below which waking a second thread costs more than it brings: some 40 microseconds' worth.
-constexpr int64_t kSharedWork = 10'000'000;
+#if !defined(GW_SHARED_WORK)
+#define GW_SHARED_WORK 10'000'000  // the kernel tests share smaller calls too
+#endif
+constexpr int64_t kSharedWork = GW_SHARED_WORK;
 
 // Rows are shared out first, at least four to a group, because groups never wait for each other; what is left of the
 // threads shares hidden units, one meeting a step, where a step is long enough to pay for it (about 0.3 microseconds).

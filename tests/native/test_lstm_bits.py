@@ -11,10 +11,10 @@ from tests.native.calls import Case, Problem, same_bits
 
 SHARED = (  # sizes of which several threads share rows, hidden units, or both
     Case(20, 33, 40, 64),
-    Case(20, 3, 17, 65),
-    Case(9, 16, 64, 63, reverse=True),
+    Case(90, 3, 17, 65),
+    Case(12, 16, 64, 63, reverse=True),
     Case(20, 33, 40, 64, absent=frozenset({"mask", "reset"})),
-    Case(20, 3, 17, 65, absent=frozenset({"lengths", "mask", "reset"})),
+    Case(90, 3, 17, 65, absent=frozenset({"lengths", "mask", "reset"})),
     Case(300, 2, 30, 65, layout="batch", absent=frozenset({"dgates", "dc"})),
 )
 

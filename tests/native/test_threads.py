@@ -52,7 +52,7 @@ def test_wrong_numbers_are_refused(wrong: Any, unset: pytest.MonkeyPatch) -> Non
 def everything(count: int | None, seed: int = 0) -> list[Any]:
     """A call large enough to be shared, forward and backward."""
     draw = np.random.default_rng(seed)
-    x, dy = draw.standard_normal((12, 17, 30)), draw.standard_normal((12, 17, 48))
+    x, dy = draw.standard_normal((24, 17, 30)), draw.standard_normal((24, 17, 48))
     weights = draw.standard_normal((192, 30)) * 0.2, draw.standard_normal((192, 48)) * 0.2
     run = native.lstm_forward(x, weights, save=True, threads=count)
     return [run.y, run.h_n, *native.lstm_backward(run, x, weights, dy=dy, threads=count)]
