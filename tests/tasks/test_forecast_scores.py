@@ -83,3 +83,8 @@ def test_the_headline_says_who_wins(mine: float, sentence: str):
     assert headline(rows, 1234, "test").startswith(
         "Over 1,234 test windows the LSTM's mean absolute"
     )
+
+
+def test_the_headline_of_a_constant_series_names_what_was_exact():
+    rows = [{"name": "LSTM", "mae": 0.5}, {"name": "repeat last", "mae": 0.0}]
+    assert headline(rows, 10, "test").endswith("is 0.5, while repeat last made no error at all.")

@@ -171,13 +171,17 @@ def horizon_error(answers: Answers, baselines: Mapping[str, Float]) -> dict[str,
 
 def headline(rows: list[dict[str, Any]], count: int, part: str) -> str:
     """One honest sentence: the model's MAE beside each baseline's, and who wins."""
-    model, others = rows[0], [row for row in rows[1:] if row["mae"] and np.isfinite(row["mae"])]
-    parts = [f"{_against(model['mae'], row['mae'])} {row['name']}" for row in others]
+    model = rows[0]
+    others = [row for row in rows[1:] if row["mae"] is not None and np.isfinite(row["mae"])]
+    parts = [f"{_against(model['mae'], row['mae'])} {row['name']}" for row in others if row["mae"]]
+    exact = [row["name"] for row in others if not row["mae"]]
     where = f"Over {count:,} {part} windows the {model['name']}'s mean absolute error is "
     best = min([model, *others], key=lambda row: row["mae"])
-    ahead = best is model or _against(model["mae"], best["mae"]) == _EQUAL
+    ahead = best is model or bool(exact) or _against(model["mae"], best["mae"]) == _EQUAL
     winner = "" if ahead else f"; {best['name']} wins here"
-    return where + f"{model['mae']:.4g}: " + ", ".join(parts) + winner + "."
+    compared = ": " + ", ".join(parts) if parts else ""
+    perfect = f", while {' and '.join(exact)} made no error at all" if exact else ""
+    return where + f"{model['mae']:.4g}" + compared + perfect + winner + "."
 
 
 def _against(mine: float, other: float) -> str:
