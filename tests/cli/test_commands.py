@@ -228,6 +228,19 @@ def test_score_prints_the_table(run, quick):
     assert [line[:1] for line in lines] == [["MAE"], ["LSTM"], ["repeat"], [], ["It"]]
 
 
+def test_score_everything_reaches_the_task(run, quick, monkeypatch):
+    asked = []
+
+    def score(self, data, *, everything=False):
+        asked.append(everything)
+        return {"scores": [], "headline": "It is judged."}
+
+    monkeypatch.setattr(quick, "score", score)
+    for words in ((), ("--everything",)):
+        assert run("score", "folder", "own.csv", *words)[0] == 0
+    assert asked == [False, True]
+
+
 def test_look_writes_the_page_anew(run, quick):
     run("train", "forecast", "own.csv", "--out", "done")
     Path("done/report.html").unlink()

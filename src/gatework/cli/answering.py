@@ -32,11 +32,13 @@ def run_predict(
         print(out)
 
 
-def run_score(folder: Path, data: str, *, threads: int | None = None) -> None:
+def run_score(
+    folder: Path, data: str, *, everything: bool = False, threads: int | None = None
+) -> None:
     """Print the scores of a trained folder on a table, beside the baselines."""
     name_of(data)
     set_threads(threads)
-    judged = JOBS["forecast"].load(folder).score(data)
+    judged = JOBS["forecast"].load(folder).score(data, everything=everything)
     print(score_table(judged["scores"]))
     print(f"\n{bold(judged['headline'])}")
 

@@ -22,6 +22,10 @@ Threads = Annotated[
     int | None, typer.Option(metavar="INTEGER", min=1, help="Processor threads to compute with.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")]
+Everything = Annotated[
+    bool,
+    typer.Option("--everything", help="Judge on all rows, also on those that were trained on."),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue a run that was broken off.")]
 
 
@@ -124,11 +128,13 @@ def predict(
     run_predict(folder, data, out, threads=threads)
 
 
-def score(folder: Folder, data: Data, threads: Threads = None) -> None:
+def score(
+    folder: Folder, data: Data, everything: Everything = False, threads: Threads = None
+) -> None:
     """Judge a trained folder on a table, beside the baselines."""
     from gatework.cli.answering import run_score
 
-    run_score(folder, data, threads=threads)
+    run_score(folder, data, everything=everything, threads=threads)
 
 
 def look(folder: Folder) -> None:

@@ -108,7 +108,7 @@ def scored_part(table: Table, plan: Plan) -> Part | None:
             return part
     raise FormatError(
         f"the table ends before {plan.scored_from}, and the weights were fitted to rows before that; "
-        "add later rows, or ask for everything=True"
+        "add later rows, or ask for everything=True (--everything)"
     )
 
 
