@@ -133,10 +133,17 @@ void forward_tile(const LstmForward& run, const RowTable& table, int64_t k, int6
     const int64_t unit = block * kBlock + lane;
 #pragma GCC unroll 1
     for (int r = 0; r < M; ++r) {
-      const Vec i = sigmoid(sums[r][0]);
-      const Vec f = sigmoid(sums[r][1]);
-      const Vec g = hyperbolic_tangent(sums[r][2]);
-      const Vec o = sigmoid(sums[r][3]);
+      Vec i = sigmoid(sums[r][0]);
+      Vec f = sigmoid(sums[r][1]);
+      Vec g = hyperbolic_tangent(sums[r][2]);
+      Vec o = sigmoid(sums[r][3]);
+      if (z.H - unit <
+          kLanes) {  // units beyond H: an infinite input times their zero weights is NaN, and backward sums
+        i = keep_first(i, z.H - unit);
+        f = keep_first(f, z.H - unit);
+        g = keep_first(g, z.H - unit);
+        o = keep_first(o, z.H - unit);
+      }
       const Vec c = f * load(table.c_in[k + r] + unit) + i * g;
       const Vec h = o * hyperbolic_tangent(c);
       store(table.c_out[k + r] + unit, c);

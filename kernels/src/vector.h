@@ -56,6 +56,13 @@ GW_INLINE void store_upto(float* p, Vec v, int64_t n) {
     store_first(p, v, n);
 }
 
+// Zeros from lane n on; a select, so that NaN does not get through.
+GW_INLINE Vec keep_first(Vec v, int64_t n) {
+  float lanes[kLanes];
+  store(lanes, v);
+  return load_first(lanes, n < 0 ? 0 : n);
+}
+
 constexpr auto kSign = static_cast<int32_t>(0x80000000u);
 
 GW_INLINE IntVec bits(Vec x) { return reinterpret_cast<IntVec>(x); }

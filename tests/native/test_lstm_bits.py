@@ -100,3 +100,16 @@ def native_weights(I: int, H: int, seed: int = 0) -> list[Any]:  # noqa: E741
     draw = np.random.default_rng(seed)
     sizes = ((4 * H, I), (4 * H, H), (4 * H,), (4 * H,))
     return [(draw.standard_normal(size) * size[-1] ** -0.5).astype(np.float32) for size in sizes]
+
+
+@pytest.mark.parametrize("H", [1, 5, 16, 17, 20])
+def test_an_infinite_input_spoils_no_more_than_it_must(H: int, instruction_set: str) -> None:
+    draw = np.random.default_rng(H)
+    x = draw.standard_normal((3, 2, 4)).astype(np.float32)
+    x[1, 0, 0] = np.inf
+    weights = tuple(draw.standard_normal((4 * H, k)).astype(np.float32) for k in (4, H))
+    run = native.lstm_forward(x, weights, save=True)
+    assert np.isfinite(run.y).all()  # saturated gates
+    found = native.lstm_backward(run, x, weights, dy=np.ones_like(run.y))
+    for name in ("dx", "dh0", "dc0", "dw_hh", "db"):
+        assert np.isfinite(getattr(found, name)).all(), name
