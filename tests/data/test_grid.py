@@ -71,3 +71,21 @@ def test_grid_inverts_positions(start: int, size: int, places: set[int]) -> None
     assert (
         step.grid(times[:1], int(places_sorted[-1]) + 1)[places_sorted].tolist() == times.tolist()
     )
+
+
+def test_a_fixed_day_stays_that_day_where_one_row_happens_to_be_a_month_end() -> None:
+    fixed = dates("1992-11-28", "1992-12-28", "1993-01-28", "1993-02-28")
+    step = find_step([fixed])
+    assert step == Step(1, "month")
+    assert (later_times(fixed, step, 2) == dates("1993-03-28", "1993-04-28")).all()
+    assert (step.grid(fixed[-1:], 2, offset=-1) == dates("1993-01-28", "1993-02-28")).all()
+    quarters = dates("1997-10-30", "1998-01-30", "1998-04-30")
+    assert later_times(quarters, find_step([quarters]), 1) == dates("1998-07-30")
+
+
+def test_month_ends_stay_month_ends_and_a_day_that_a_month_lacks_is_its_last() -> None:
+    ends = dates("2019-12-31", "2020-01-31", "2020-02-29")
+    step = find_step([ends])
+    assert step == Step(1, "month", at_end=True)
+    assert (later_times(ends, step, 2) == dates("2020-03-31", "2020-04-30")).all()
+    assert Step(1, "month").grid(dates("2021-01-30"), 2)[1] == dates("2021-02-28")

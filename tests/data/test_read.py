@@ -288,3 +288,12 @@ def test_any_text_is_read_or_refused_with_our_error(tmp_path_factory, text: str)
     path.write_text("time,y\n" + text)
     with contextlib.suppress(FormatError):
         read_table(path)
+
+
+def test_odd_column_names_of_a_pandas_table_are_refused() -> None:
+    import pandas
+
+    frame = pandas.DataFrame({"day": ["2020-01-01", "2020-01-02"], "v": [1.0, 2.0]})
+    refused(frame.rename(columns={"day": 0, "v": 1}), "must be texts", "0")
+    refused(pandas.concat([frame, frame], axis=1), "two columns are named 'day'")
+    refused(frame.set_index("day", drop=False), "two columns are named 'day'")

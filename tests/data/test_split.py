@@ -121,3 +121,16 @@ def test_fractions_cover_every_row_once(rows: int, a: int, b: int, c: int) -> No
     assert parts[0] == (0, parts[1][0]) and parts[1][1] == parts[2][0] and parts[2][1] == rows
     for (first, last), share in zip(parts, shares, strict=True):
         assert abs((last - first) - share * rows) <= 1
+
+
+def test_a_name_with_a_line_break_survives() -> None:
+    table = read_table({"t": np.arange(50), "a\nb": np.arange(50.0)}, time="t", target="a\nb")
+    assert Scaler.load(Scaler.fit(split_table(table, "30,10,10")).save()).columns == ("a\nb",)
+
+
+def test_values_that_single_precision_cannot_hold_are_named() -> None:
+    values = np.arange(50.0)
+    values[45] = 1e60
+    table = read_table({"t": np.arange(50), "y": values}, time="t", target="y")
+    with pytest.raises(FormatError, match="row 46 of column 'y'"):
+        Scaler.fit(split_table(table, "30,10,10")).transform(table)

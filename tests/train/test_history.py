@@ -43,3 +43,11 @@ def test_a_wrong_file_is_named_with_its_line(tmp_path, text, line, words):
 def test_interrupted_is_one_of_the_ways_to_end():
     assert History(stopped="interrupted").interrupted
     assert not History(stopped="patience").interrupted
+
+
+def test_a_file_that_is_absent_or_no_text_is_our_error(tmp_path):
+    with pytest.raises(FormatError, match="cannot be read"):
+        read_history(tmp_path / "history.csv")
+    (tmp_path / "history.csv").write_bytes(b"epoch\xff")
+    with pytest.raises(FormatError, match="damaged"):
+        read_history(tmp_path / "history.csv")

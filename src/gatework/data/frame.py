@@ -48,6 +48,7 @@ def read_frame(data: Any) -> Source:
         FormatError: the object is no table, has no rows, or columns without text names.
     """
     narwhals = _narwhals()
+    _refuse_odd_names(data)
     native = _with_index(data)
     try:
         frame: Any = narwhals.from_native(native, eager_only=True)
@@ -63,6 +64,19 @@ def read_frame(data: Any) -> Source:
     zones: dict[str, str] = {}
     columns = {str(name): _column(frame[name], str(name), zones) for name in frame.columns}
     return Source("data", form, columns, zones=zones)
+
+
+def _refuse_odd_names(data: Any) -> None:
+    """Column names that are no texts, or that occur twice, before anything is asked by name."""
+    names: list[Any] = list(getattr(data, "columns", ()))
+    if hasattr(data, "reset_index"):  # pandas; the others have texts only, each once
+        odd = [name for name in names if not isinstance(name, str)]
+        if odd:
+            raise FormatError(f"column names must be texts, got {odd[0]!r}; rename the columns")
+        index = [name for name in getattr(data.index, "names", ()) if name in names]
+        twice = [name for name in names if names.count(name) > 1] + index
+        if twice:
+            raise FormatError(f"two columns are named {twice[0]!r} (the index counts); rename one")
 
 
 def _narwhals() -> Any:

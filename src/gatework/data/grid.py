@@ -25,7 +25,7 @@ class Step:
     """The distance of neighbouring rows: `size` times `unit`.
 
     Unit "ns" is a fixed span of time in nanoseconds, "month" a calendar month, "weekday" the days Monday to Friday, and
-    "number" the distance of plain numbers.
+    "number" the distance of plain numbers. `at_end`: months counted from last day to last day.
 
     >>> str(Step(3_600_000_000_000, "ns")), str(Step(3, "month")), Step(1, "number").season
     ('1 hour', '3 months', 1)
@@ -33,6 +33,7 @@ class Step:
 
     size: int | float
     unit: Literal["ns", "month", "weekday", "number"]
+    at_end: bool = False
 
     def __str__(self) -> str:
         if self.unit == "number":
@@ -89,10 +90,12 @@ class Step:
                 + clock
             )
         months = first.astype("datetime64[M]") + (k * int(self.size)).astype("timedelta64[M]")
-        if _month_ends(first).all():
-            return (months + 1).astype("datetime64[D]").astype(first.dtype) - DAY + clock
+        last = (months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+        if self.at_end:
+            return last.astype(first.dtype) + clock
         within = day - day.astype("datetime64[M]").astype("datetime64[D]")
-        return (months.astype("datetime64[D]") + within).astype(first.dtype) + clock
+        same_day = np.minimum(months.astype("datetime64[D]") + within, last)  # no 30th of February
+        return same_day.astype(first.dtype) + clock
 
 
 def find_step(series: Sequence[Times]) -> Step | None:
@@ -133,7 +136,7 @@ def _candidates(series: Sequence[Times]) -> list[Step]:
     if differences.astype(np.int64).min() >= 28 * DAY and _monthly(everything):
         share, months = _most_common(np.concatenate([np.diff(_months(t)) for t in series]))
         if share >= _MINIMUM_SHARE:
-            found.insert(0, Step(int(months), "month"))
+            found.insert(0, Step(int(months), "month", bool(_month_ends(everything).all())))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from gatework.errors import FormatError, OptionError
 if TYPE_CHECKING:
     from gatework.data.split import Split
 
+_FARTHEST = 1e18  # in deviations
 KINDS = ("standard", "none")
 
 
@@ -58,14 +60,24 @@ class Scaler:
         """The table with every column scaled; NaN stays NaN.
 
         Raises:
-            FormatError: the table has other columns than the one the scaler was fitted on.
+            FormatError: the table has other columns than the one the scaler was fitted on, or values so far from its
+                mean that float32 cannot hold their squares.
         """
         if table.columns != self.columns:
             raise FormatError(
                 f"the table has the columns {list(table.columns)}, "
                 f"the scaler was fitted on {list(self.columns)}; name the same columns in the same roles"
             )
-        return table.with_values([(s.values - self.mean) / self.scale for s in table.series])
+        scaled = [(s.values - self.mean) / self.scale for s in table.series]
+        for values in scaled:
+            far = np.argwhere(np.abs(values) > _FARTHEST)  # NaN is not
+            if len(far):
+                row, column = far[0]
+                raise FormatError(
+                    f"row {row + 1} of column {self.columns[column]!r} lies {abs(values[row, column]):.3g} deviations "
+                    "from the mean of the training rows, which single precision cannot hold; correct or leave out"
+                )
+        return table.with_values(scaled)
 
     def inverse(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Back to the user's units: the last axis of `values` holds the first columns (the targets, say)."""
@@ -73,8 +85,8 @@ class Scaler:
         return np.asarray(values, np.float64) * self.scale[:m] + self.mean[:m]
 
     def save(self) -> dict[str, NDArray[Any]]:
-        """Plain arrays: `mean` and `scale` float64 `[C]`, `columns` the names as UTF-8 bytes, one name a line."""
-        names = np.frombuffer("\n".join(self.columns).encode(), np.uint8)
+        """Plain arrays: `mean` and `scale` float64 `[C]`, `columns` the names as a JSON list in UTF-8 bytes."""
+        names = np.frombuffer(json.dumps(self.columns).encode(), np.uint8)
         return {"mean": self.mean.copy(), "scale": self.scale.copy(), "columns": names.copy()}
 
     @classmethod
@@ -87,7 +99,10 @@ class Scaler:
         absent = [name for name in ("mean", "scale", "columns") if name not in arrays]
         if absent:
             raise FormatError(f"the scaler lacks {absent}; it holds {sorted(arrays)}")
-        columns = tuple(bytes(arrays["columns"].astype(np.uint8)).decode().split("\n"))
+        try:
+            columns = tuple(json.loads(bytes(arrays["columns"].astype(np.uint8)).decode()))
+        except ValueError as error:
+            raise FormatError("the names of the scaler's columns are damaged") from error
         mean = np.asarray(arrays["mean"], np.float64)
         scale = np.asarray(arrays["scale"], np.float64)
         if mean.shape != (len(columns),) or scale.shape != mean.shape:

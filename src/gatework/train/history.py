@@ -74,10 +74,15 @@ def read_history(path: str | Path) -> list[EpochRow]:
     """Read what `write_history` wrote, every number with all its digits.
 
     Raises:
-        FormatError: the header or a row is not that of a history; the line is named.
+        FormatError: the file is missing, not text, or its header or a row is not that of a history; the line is named.
     """
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        lines = list(csv.reader(file))
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            lines = list(csv.reader(file))
+    except OSError as error:
+        raise FormatError(f"cannot be read: {error.strerror}", path=path) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"the file is damaged: {error}", path=path) from error
     if not lines or tuple(lines[0]) != EpochRow._fields:
         raise FormatError(
             f"a history begins with {','.join(EpochRow._fields)}, this file with "
