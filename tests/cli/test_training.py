@@ -87,3 +87,8 @@ def test_nothing_is_moved_unasked(folder):
     before = _names(folder)
     with moved_aside(folder, wanted=False):
         assert _names(folder) == before
+
+
+def test_overwrite_and_resume_exclude_each_other(tmp_path):
+    with pytest.raises(OptionError, match="give one of them"):
+        refuse_loss(tmp_path, overwrite=True, resume=True)

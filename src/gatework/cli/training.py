@@ -36,11 +36,14 @@ def run_training(
     name = name_of(data)
     folder = out or Path("runs") / f"{job.name}-{name}"
     refuse_loss(folder, overwrite=overwrite, resume=resume)
+    done = (folder / "options.toml").exists() and not (folder / "checkpoints").is_dir()
     set_threads(threads)
     model = job.make(options)
     with moved_aside(folder, wanted=overwrite and not resume):
         model.fit(data, folder=folder, resume=resume, progress=True)
         print_result(folder, begun)
+    if resume and done:
+        print("This run was finished before: nothing was trained, and the data was not looked at.")
     if model.history_.interrupted:
         print("Interrupted: this is the best model until then; --resume goes on with the training.")
 
@@ -96,6 +99,8 @@ def refuse_loss(folder: Path, *, overwrite: bool, resume: bool) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise OptionError(f"--out {folder} is a file, expected a folder")
+    if overwrite and resume:
+        raise OptionError("--overwrite begins anew and --resume goes on; give one of them")
     if resume or not folder.exists() or not any(folder.iterdir()):
         return
     finished = (folder / "options.toml").exists()
