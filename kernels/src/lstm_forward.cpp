@@ -137,8 +137,8 @@ void forward_tile(const LstmForward& run, const RowTable& table, int64_t k, int6
       Vec f = sigmoid(sums[r][1]);
       Vec g = hyperbolic_tangent(sums[r][2]);
       Vec o = sigmoid(sums[r][3]);
-      if (z.H - unit <
-          kLanes) {  // units beyond H: an infinite input times their zero weights is NaN, and backward sums
+      // Units beyond H: an infinite input times their zero weights is NaN, and backward sums over them.
+      if (z.H - unit < kLanes) {
         i = keep_first(i, z.H - unit);
         f = keep_first(f, z.H - unit);
         g = keep_first(g, z.H - unit);

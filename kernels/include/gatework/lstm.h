@@ -47,21 +47,21 @@ GW_API int64_t gw_lstm_forward_scratch_bytes(const gw_lstm_shape* shape, int32_t
 GW_API int64_t gw_lstm_backward_scratch_bytes(const gw_lstm_shape* shape, int32_t listed);
 
 /* Runs the sequence. */
-GW_API int32_t
-gw_lstm_forward_f32(const gw_lstm_shape* shape, const gw_lstm_steps* steps, const float* x, /* [T, N, I] */
-                    const float* h0,                                                        /* [N, H]; null: zeros */
-                    const float* c0,                                                        /* [N, H]; null: zeros */
-                    const float* w_ih,                                                      /* [4H, I] */
-                    const float* w_hh,                                                      /* [4H, H] */
-                    const float* b_ih,                                                      /* [4H]; null: zeros */
-                    const float* b_hh,                                                      /* [4H]; null: zeros */
-                    float* y,     /* out [T, N, H]; 0 at masked steps; kept for the backward call */
-                    float* h_n,   /* out [N, H]; may be null; may be h0 */
-                    float* c_n,   /* out [N, H]; may be null; may be c0 */
-                    float* gates, /* saved [T, N, Hb, 4, 16]: i, f, g, o after their activation, in blocks of 16 units;
-                                     not written at masked steps; null in inference, then c must be null too */
-                    float* c,     /* saved [T, N, Hb * 16]: the cell after each step; not written at masked steps */
-                    void* scratch); /* scratch */
+GW_API int32_t gw_lstm_forward_f32(
+    const gw_lstm_shape* shape, const gw_lstm_steps* steps, const float* x, /* [T, N, I] */
+    const float* h0,                                                        /* [N, H]; null: zeros */
+    const float* c0,                                                        /* [N, H]; null: zeros */
+    const float* w_ih,                                                      /* [4H, I] */
+    const float* w_hh,                                                      /* [4H, H] */
+    const float* b_ih,                                                      /* [4H]; null: zeros */
+    const float* b_hh,                                                      /* [4H]; null: zeros */
+    float* y,       /* out [T, N, H]; 0 at masked steps; kept for the backward call */
+    float* h_n,     /* out [N, H]; may be null; may be h0 */
+    float* c_n,     /* out [N, H]; may be null; may be c0 */
+    float* gates,   /* saved [T, N, Hb, 4, 16]: i, f, g, o after their activation, in blocks of 16 units, 0 beyond H;
+                       not written at masked steps; null in inference, then c must be null too */
+    float* c,       /* saved [T, N, Hb * 16]: the cell after each step; not written at masked steps */
+    void* scratch); /* scratch */
 
 /* Every gradient of the run that wrote y, gates and c with the same shape and steps. Outputs are overwritten. */
 GW_API int32_t

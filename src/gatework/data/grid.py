@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gatework.errors import FormatError
+
 Times = NDArray[Any]  # datetime64[ns], int64 or float64
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]").astype(np.int64)
 _UNITS = ((604_800, "week"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
@@ -195,7 +197,7 @@ def later_times(times: Times, step: Step | None, count: int) -> Times:
     if step is not None:
         return step.grid(times[-1:], count, offset=1)
     if len(times) < 2:
-        raise ValueError("one time alone says nothing about the next")
+        raise FormatError("one time alone says nothing about the next; give at least two rows")
     distances = np.diff(times)
     if distances.dtype.kind == "m":
         middle = np.timedelta64(math.floor(np.median(distances.astype(np.int64))), "ns")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gatework.errors import OptionError
 from gatework.metrics.masked import masked_mean, same_shape
 from gatework.metrics.point import Axis
 
@@ -69,8 +70,7 @@ def pinball(
     >>> pinball([2.0, 0.0], [1.0, 1.0], level=0.75)
     0.5
     """
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level is {level}; a quantile lies strictly between 0 and 1")
+    _check_level(level)
     y, p, there = same_shape(truth, forecast, mask)
     error = y - p
     return masked_mean(np.maximum(level * error, (level - 1.0) * error), there, axis)
@@ -95,9 +95,13 @@ def interval_score(
     >>> interval_score([1.0, 4.0], [0.0, 0.0], [2.0, 2.0], level=0.5)
     6.0
     """
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level is {level}; a coverage lies strictly between 0 and 1")
+    _check_level(level)
     y, low, there = same_shape(truth, lower, mask)
     _, high, _ = same_shape(truth, upper, mask)
     outside = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
     return masked_mean(high - low + 2.0 / (1.0 - level) * outside, there, axis)
+
+
+def _check_level(level: float) -> None:
+    if not 0.0 < level < 1.0:
+        raise OptionError(f"level is {level}; it lies strictly between 0 and 1")

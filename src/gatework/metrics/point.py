@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gatework.errors import OptionError
 from gatework.metrics.masked import masked_mean, same_shape
 
 Axis = int | tuple[int, ...] | None
@@ -81,7 +82,7 @@ def seasonal_error(series: ArrayLike, period: int = 1) -> NDArray[np.float64]:
     """
     y = np.asarray(series, np.float64)
     if period < 1:
-        raise ValueError(f"period is {period}; it counts steps and starts at 1")
+        raise OptionError(f"period is {period}; it counts steps and starts at 1")
     distance = np.abs(y[period:] - y[:-period])
     return np.asarray(masked_mean(distance, ~np.isnan(distance), 0))
 
