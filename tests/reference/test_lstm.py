@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from gatework.reference import lstm as reference
+from tests.reference.problems import NAMES, Problem
 from tests.tolerances import assert_close
 
 T, N, I, H = 5, 3, 4, 6  # noqa: E741
@@ -34,59 +35,96 @@ def _run(inputs: dict, **steps: object) -> reference.Run:
     return reference.forward(inputs["x"], inputs["h0"], inputs["c0"], weights, **steps)
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("flags", [False, True])
-def test_backward_equals_finite_differences(reverse: bool, flags: bool) -> None:
-    inputs, steps = _case(flags=flags)
-    draw = np.random.default_rng(1)
-    run = _run(inputs, **steps, reverse=reverse)
-    on = run.happens[..., None]
-    dy, dc = draw.normal(size=(T, N, H)), draw.normal(size=(T, N, H)) * on
-    dh_n, dc_n = draw.normal(size=(2, N, H))
-    dgates = tuple(draw.normal(size=(4, T, N, H)) * on)
+ALONE = [
+    {},
+    {"cell_clip": 0.7},
+    {"zoneout_h": 0.3},
+    {"zoneout_c": 0.3},
+    {"zoneout_h": 0.4, "zoneout_c": 0.3, "training": True},
+    {"candidate_dropout": 0.4, "training": True},
+    {"coupled": True},
+    {"layer_norm": True},
+    {"activations": (("hard_sigmoid", 0.2, 0.5), "softsign", ("elu", 0.8))},
+    {"activations": ("softplus", ("leaky_relu", 0.1), ("scaled_tanh", 1.2, 0.7))},
+    {"activations": ("sigmoid", ("thresholded_relu", 0.3), ("affine", 0.8, 0.1))},
+]
+PARTS = [
+    "",
+    "projection",
+    "peephole",
+    "learned",
+    "no_state",
+    "learned no_state",
+    "no_bias",
+    "drop",
+    "drop_per_gate",
+]
+ALL_STEPS = "lengths mask reset reverse"
+STEPS = ["reverse", "lengths", "mask", "reset", "lengths mask reset"]
+EVERYTHING = {
+    "cell_clip": 0.9,
+    "zoneout_h": 0.4,
+    "zoneout_c": 0.3,
+    "candidate_dropout": 0.3,
+    "layer_norm": True,
+    "activations": ("sigmoid", ("elu", 0.7), "softsign"),
+}
+MIXED = [
+    ("projection peephole learned drop_per_gate", {}),
+    ("projection peephole learned drop_per_gate", {"coupled": True}),
+    ("projection peephole learned no_state drop_per_gate", EVERYTHING | {"training": True}),
+    ("projection peephole learned no_state drop", EVERYTHING | {"coupled": True}),
+    ("peephole learned no_bias drop", EVERYTHING | {"coupled": True, "training": True}),
+    ("peephole no_bias", {"layer_norm": True, "cell_clip": 0.5, "zoneout_c": 0.5}),
+]
+MIXED_STEPS = [
+    *((k, steps) for k in range(len(MIXED)) for steps in ("", ALL_STEPS)),
+    *((2, steps) for steps in STEPS),
+]
 
-    def loss() -> float:
-        r = _run(inputs, **steps, reverse=reverse)
-        of_trace = sum((d * v).sum() for d, v in zip(dgates, (r.i, r.f, r.g, r.o), strict=True))
-        of_states = (dh_n * r.h_n).sum() + (dc_n * r.c_n).sum() + (dc * r.c).sum()
-        return float((dy * r.y).sum() + of_states + of_trace)
 
-    found = reference.backward(run, dy, dh_n, dc_n, dgates=dgates, dc=dc)
-    names = {"x": "dx", "h0": "dh0", "c0": "dc0", "w_ih": "dw_ih", "w_hh": "dw_hh"}
-    names |= {"b_ih": "db", "b_hh": "db"}
-    for name, gradient in names.items():
-        numeric = np.zeros_like(inputs[name])
-        for k in np.ndindex(numeric.shape):
-            kept = inputs[name][k]
-            inputs[name][k] = kept + 1e-5
-            up = loss()
-            inputs[name][k] = kept - 1e-5
-            numeric[k] = (up - loss()) / 2e-5
-            inputs[name][k] = kept
-        assert_close(getattr(found, gradient), numeric, "gradient", "finite differences", gradient)
+@pytest.mark.parametrize("steps", ["", ALL_STEPS])
+@pytest.mark.parametrize("options", ALONE, ids=str)
+def test_backward_with_one_option(options: dict, steps: str) -> None:
+    Problem(reference, steps, **options).judge()
 
 
+@pytest.mark.parametrize("steps", ["", ALL_STEPS])
+@pytest.mark.parametrize("parts", PARTS)
+def test_backward_with_one_part(parts: str, steps: str) -> None:
+    Problem(reference, f"{parts} {steps}", seed=1).judge()
+
+
+@pytest.mark.parametrize(("k", "steps"), MIXED_STEPS)
+def test_backward_with_mixtures(k: int, steps: str) -> None:
+    parts, options = MIXED[k]
+    Problem(reference, f"{parts} {steps}", seed=2 + k, **options).judge()
+
+
+@pytest.mark.parametrize("P", [0, 2])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_equals_torch_double(bidirectional: bool) -> None:
+def test_equals_torch_double(bidirectional: bool, P: int) -> None:
     torch.manual_seed(0)
-    D = 2 if bidirectional else 1
-    lstm = torch.nn.LSTM(I, H, bidirectional=bidirectional, dtype=torch.float64)
+    D, R = 2 if bidirectional else 1, P or H
+    lstm = torch.nn.LSTM(I, H, proj_size=P, bidirectional=bidirectional, dtype=torch.float64)
     x = torch.randn(T, N, I, dtype=torch.float64, requires_grad=True)
-    h0, c0 = (torch.randn(D, N, H, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    h0 = torch.randn(D, N, R, dtype=torch.float64, requires_grad=True)
+    c0 = torch.randn(D, N, H, dtype=torch.float64, requires_grad=True)
     y, (h_n, c_n) = lstm(x, (h0, c0))
     dy, dh_n, dc_n = (torch.randn_like(v) for v in (y, h_n, c_n))
     torch.autograd.backward((y, h_n, c_n), (dy, dh_n, dc_n))
+    each = 5 if P else 4
     dx = np.zeros(x.shape)
     for d in range(D):
-        w = [p.detach().numpy() for p in list(lstm.parameters())[4 * d : 4 * d + 4]]
+        parameters = list(lstm.parameters())[each * d : each * (d + 1)]
         run = reference.forward(
             x.detach().numpy(),
             h0[d].detach().numpy(),
             c0[d].detach().numpy(),
-            reference.Weights(*w),
+            reference.Weights(*(p.detach().numpy() for p in parameters)),
             reverse=d == 1,
         )
-        own = slice(d * H, (d + 1) * H)
+        own = slice(d * R, (d + 1) * R)
         assert_close(run.y, y[..., own], "forward", "torch", "y")
         assert_close(run.h_n, h_n[d], "forward", "torch", "h_n")
         assert_close(run.c_n, c_n[d], "forward", "torch", "c_n")
@@ -94,10 +132,9 @@ def test_equals_torch_double(bidirectional: bool) -> None:
         dx += found.dx
         assert_close(found.dh0, h0.grad[d], "gradient", "torch", "dh0")
         assert_close(found.dc0, c0.grad[d], "gradient", "torch", "dc0")
-        expected = [p.grad for p in list(lstm.parameters())[4 * d : 4 * d + 4]]
-        mine = (found.dw_ih, found.dw_hh, found.db, found.db)
-        for name, a, b in zip(("dw_ih", "dw_hh", "db", "db"), mine, expected, strict=True):
-            assert_close(a, b, "gradient", "torch", name)
+        mine = ("dw_ih", "dw_hh", "db", "db", "dw_hr")[:each]
+        for name, p in zip(mine, parameters, strict=True):
+            assert_close(getattr(found, name), p.grad, "gradient", "torch", name)
     assert_close(dx, x.grad, "gradient", "torch", "dx")
 
 
@@ -139,3 +176,23 @@ def test_reset_acts_at_masked_steps_too() -> None:
     run = _run(inputs, mask=mask, reset=reset)
     assert not run.h_n.any() and not run.c_n.any() and not run.c[-1].any()
     assert not run.i[-1].any()
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("empty", ["steps", "rows"])
+def test_nothing_to_do(empty: str, layer_norm: bool) -> None:
+    problem = Problem(reference, "projection peephole", layer_norm=layer_norm)
+    if empty == "steps":
+        problem.inputs["x"] = problem.inputs["x"][:0]
+    else:
+        problem.inputs["x"] = problem.inputs["x"][:, :0]
+        problem.inputs |= {k: problem.inputs[k][:0] for k in ("h0", "c0")}
+    run = problem.run()
+    problem.arriving = {k: np.zeros_like(getattr(run, k)) for k in problem.arriving}
+    found = problem.gradients(run)
+    for name, values in problem.weights()._asdict().items():
+        if values is not None:
+            gradient = getattr(found, NAMES["lstm"].get(name, f"d{name}"))
+            assert gradient.shape == values.shape and not gradient.any()
+    assert found.dx.shape == problem.inputs["x"].shape
+    assert_close(run.h_n, problem.inputs["h0"], "forward", "reference", "h_n")
