@@ -2,7 +2,9 @@
 #   make demo [PYTHON=python3.12]     train the shipped data set and name the report
 #   make test [TESTS=tests/data]      all tests       make check    format, lint, types, imports, contracts
 #   make build                        the compiled library into src/, for work on the kernels
-#   make kernel-test                  kernel tests under the sanitizers          make bench    speed against the peers
+#   make kernel-test                  kernel tests under the sanitizers
+#   make bench-peers                  an environment with all peers              make bench    speed against the peers
+#   make arm-test                     kernel tests on ARM, under emulation, and their values against this processor's
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
@@ -18,13 +20,18 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find src kernel
              ! -name '*.so' ! -name '*.dylib' ! -name '*.pyc' ! -name '*.part' 2>/dev/null)
 KERNELS := $(shell find kernels -name '*.cpp' -o -name '*.h')
 CMAKE = $(shell command -v cmake || echo $(BIN)/cmake)
+JOBS ?= 4
 TESTS ?=
+PEERS ?= .venv/peers
+BENCH_PYTHON = $(if $(wildcard $(PEERS)/bench.stamp),$(PEERS),$(VENV))/bin/python
+BENCH ?=
+RESULTS ?= benchmarks/results
 OUT ?= gatework-demo
 
-.PHONY: help demo test check format-check lint types imports contracts format bench build kernel-test broken-test tools clean
+.PHONY: help demo test check format-check lint types imports contracts format bench bench-peers build kernel-test arm-test broken-test tools clean
 
 help:
-	@sed -n '2,5s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 demo: $(VENV)/train.stamp
 	@$(BIN)/gatework demo --out $(OUT)
@@ -56,8 +63,16 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/clang-format -i $(KERNELS)
 
-bench: $(VENV)/test.stamp
-	$(BIN)/python -m benchmarks.lstm
+# The peers are large and have their own versions of much, so they live apart. Without them `make bench` says who is absent.
+bench-peers:
+	@$(MAKE) --no-print-directory VENV=$(PEERS) $(PEERS)/bench.stamp
+
+# What was broken off goes on with BENCH=--resume; BENCH=--quick RESULTS=build/bench only shows that everything works.
+bench: $(if $(wildcard $(PEERS)/bench.stamp),bench-peers,$(VENV)/test.stamp)
+	@for each in lstm options growth overhead; do \
+	  $(BENCH_PYTHON) -m benchmarks.$$each --out $(RESULTS)/$$each.json $(BENCH) || exit 1; \
+	done
+	$(if $(filter benchmarks/results,$(RESULTS)),$(BENCH_PYTHON) -m benchmarks.page)
 
 build: | $(if $(wildcard $(CMAKE)),,$(VENV)/dev.stamp)
 	$(CMAKE) -S . -B build/develop -DCMAKE_BUILD_TYPE=Release
@@ -71,12 +86,33 @@ kernel-test: | $(if $(wildcard $(CMAKE)),,$(VENV)/dev.stamp)
 	  $(dir $(CMAKE))ctest --test-dir build/$$sanitizer --output-on-failure || exit 1; \
 	done
 
+# The NEON build from a cross compiler, its tests under user-mode emulation, and its numbers against those of this processor.
+# Without test_team: the emulator aborts in any child of a program with threads that starts threads itself.
+arm-test: | $(if $(wildcard $(CMAKE)),,$(VENV)/dev.stamp)
+	@for tool in aarch64-linux-gnu-g++ qemu-aarch64; do \
+	  command -v $$tool >/dev/null || { echo "arm-test: skipped, $$tool is missing;" \
+	    "Debian, Ubuntu: sudo apt install g++-aarch64-linux-gnu qemu-user"; exit 0; }; \
+	done; \
+	set -e; \
+	$(CMAKE) -S . -B build/host -DGATEWORK_BUILD_TESTS=ON; \
+	$(CMAKE) --build build/host --parallel $(JOBS) --target values; \
+	env -u CXX -u CXXFLAGS -u LDFLAGS $(CMAKE) -S . -B build/aarch64 -DGATEWORK_BUILD_TESTS=ON \
+	  --toolchain kernels/aarch64.cmake; \
+	$(CMAKE) --build build/aarch64 --parallel $(JOBS); \
+	$(dir $(CMAKE))ctest --test-dir build/aarch64 --exclude-regex '^test_team$$' --output-on-failure; \
+	for isa in baseline avx2; do \
+	  rm -f build/aarch64/values-$$isa.bin; \
+	  build/host/values write build/aarch64/values-$$isa.bin $$isa; \
+	  test ! -e build/aarch64/values-$$isa.bin || \
+	    qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/values compare build/aarch64/values-$$isa.bin; \
+	done
+
 # A library whose backward pass is wrong on purpose: calls without gradients pass on it, the gradient tests have to fail.
 BROKEN := GATEWORK_LIBRARY=$$(echo build/broken/libgatework.[sd][oy]*) $(BIN)/python -m pytest -q -p no:cacheprovider tests/native
 broken-test: $(VENV)/test.stamp | $(if $(wildcard $(CMAKE)),,$(VENV)/dev.stamp)
 	$(CMAKE) -S . -B build/broken -DGATEWORK_BROKEN=ON
 	$(CMAKE) --build build/broken --parallel 4
-	$(BROKEN)/test_lstm_arrays.py -k step_by_step
+	$(BROKEN)/test_streams.py -k step_by_step
 	@$(BROKEN)/test_lstm_reference.py --maxfail=1 >build/broken/tests.txt; status=$$?; tail -3 build/broken/tests.txt; \
 	  test $$status -eq 1 || { echo "gatework: the tests did not see a wrong gradient (pytest: $$status)" >&2; exit 1; }
 	@echo "The tests see a wrong gradient."

@@ -6,25 +6,23 @@
 
 namespace gw {
 
-struct LstmForward;   // lstm_run.h
-struct LstmBackward;  // lstm_run.h
-
-struct LstmWeights {  // torch's layout
-  int64_t I, H;
-  const float *w_ih, *w_hh, *b_ih, *b_hh;
-};
+struct Forward;    // run.h
+struct Backward;   // run.h
+struct LinearRun;  // linear_run.h
 
 struct Kernels {
   const char* name;
+  int32_t activations;  // how many kinds there are
   void (*sigmoid)(int64_t n, const float* x, float* y);
   void (*hyperbolic_tangent)(int64_t n, const float* x, float* y);
-  // Packs unit blocks first..last-1: packed [Hb, I + H, 4, 16] with the bias sums [Hb, 4, 16] after them.
-  void (*lstm_pack)(const LstmWeights& weights, int64_t first, int64_t last, float* packed);
-  void (*lstm_forward)(LstmForward* run, int32_t member);
-  void (*lstm_backward)(LstmBackward* run, int32_t member);
+  void (*dropout)(int64_t first, int64_t last, const float* x, double p, uint64_t seed, float* out);
+  void (*pack)(const Forward& run, char* packed);
+  void (*forward)(Forward* run, int32_t member);
+  void (*backward)(Backward* run, int32_t member);
+  void (*linear)(LinearRun* run, int32_t member);
 };
 
-extern const Kernels kernels_baseline, kernels_avx2, kernels_avx512, kernels_neon;
+extern const Kernels kernels_baseline, kernels_avx2, kernels_avx512, kernels_avx512bf16, kernels_neon;
 
 }  // namespace gw
 #endif

@@ -5,13 +5,16 @@
 #include <cstring>
 
 #include "gatework/activations.h"
+#include "gatework/random.h"
 #include "gatework/status.h"
+#include "team.h"
 
 namespace gw {
 namespace {
 
 bool processor_has(const char* isa) {
 #if defined(__x86_64__)
+  if (std::strcmp(isa, "avx512bf16") == 0) return __builtin_cpu_supports("avx512bf16") && processor_has("avx512");
   if (std::strcmp(isa, "avx512") == 0)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
@@ -23,6 +26,9 @@ bool processor_has(const char* isa) {
 
 // Best first.
 const Kernels* const built[] = {
+#if defined(GW_HAS_AVX512BF16)
+    &kernels_avx512bf16,
+#endif
 #if defined(GW_HAS_AVX512)
     &kernels_avx512,
 #endif
@@ -78,7 +84,7 @@ const char* gw_status_text(int32_t status) {
   }
 }
 
-int32_t gw_interface_version(void) { return 1; }
+int32_t gw_interface_version(void) { return 2; }
 
 int32_t gw_choose_isa(const char* name) {
   const gw::Kernels* found = gw::find(name);
@@ -99,4 +105,22 @@ int32_t gw_tanh_f32(int64_t n, const float* x, float* y) {
   if (n < 0) return GW_BAD_SIZE;
   gw::kernels().hyperbolic_tangent(n, x, y);
   return GW_OK;
+}
+
+int32_t gw_dropout_f32(int64_t n, const float* x, double p, uint64_t seed, int32_t threads, float* out) {
+  if (n < 0 || threads < 1 || !(p >= 0.0 && p <= 1.0)) return GW_BAD_SIZE;
+  if (n > 0 && out == nullptr) return GW_NULL_POINTER;
+  struct Call {
+    int64_t n, members;
+    const float* x;
+    double p;
+    uint64_t seed;
+    float* out;
+  } call{n, n < 200'000 ? 1 : threads < 64 ? threads : 64, x, p, seed, out};
+  const auto work = [](void* context, int32_t member) {
+    const auto* c = static_cast<const Call*>(context);
+    const int64_t pieces = (c->n + 31) / 32, last = pieces * (member + 1) / c->members * 32;
+    gw::kernels().dropout(pieces * member / c->members * 32, last < c->n ? last : c->n, c->x, c->p, c->seed, c->out);
+  };
+  return gw::run_together(static_cast<int32_t>(call.members), work, &call) ? GW_OK : GW_NO_THREADS;
 }

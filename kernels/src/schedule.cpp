@@ -44,7 +44,7 @@ int64_t Schedule::bytes(int64_t T, int64_t N, bool listed) {
   return carver.used();
 }
 
-int32_t Schedule::build(const gw_lstm_shape& shape, const gw_lstm_steps& steps, int32_t groups, void* memory) {
+int32_t Schedule::build(const gw_shape& shape, const Steps& steps, int32_t groups, void* memory) {
   T_ = shape.T;
   N_ = shape.N;
   reverse_ = shape.reverse != 0;
@@ -116,7 +116,7 @@ void Schedule::list_entries() {
   for (int64_t s = 0; s < T_; ++s) {
     start_[s] = entries_;
     for (int64_t n = 0; n < N_; ++n) {
-      if (set_back(s, n)) last_[n] = kZeroState;
+      if (set_back(s, n)) last_[n] = kStartState;
       if (!happens(time(s), n)) continue;
       rows_[entries_] = static_cast<int32_t>(n);
       previous_[entries_++] = last_[n];

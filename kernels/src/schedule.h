@@ -10,19 +10,26 @@
 
 #include <cstdint>
 
-#include "gatework/lstm.h"
+#include "gatework/recurrent.h"
 
 namespace gw {
 
+// Which rows and steps exist. Any pointer may be null: no restriction.
+struct Steps {
+  const int64_t* lengths;  // [N], 0..T
+  const uint8_t* mask;     // [T, N] by mask_step, mask_row
+  const uint8_t* reset;    // [T, N] by reset_step, reset_row
+};
+
 // State before an entry that is not that of an earlier step.
-enum : int32_t { kInitialState = -1, kZeroState = -2 };
+enum : int32_t { kInitialState = -1, kStartState = -2 };
 
 class Schedule {
  public:
   static int64_t bytes(int64_t T, int64_t N, bool listed);
 
   // memory: bytes(...), aligned to 8. Returns a gw_status.
-  int32_t build(const gw_lstm_shape& shape, const gw_lstm_steps& steps, int32_t groups, void* memory);
+  int32_t build(const gw_shape& shape, const Steps& steps, int32_t groups, void* memory);
 
   int32_t groups() const { return groups_; }
   int64_t time(int64_t s) const { return reverse_ ? T_ - 1 - s : s; }
@@ -30,7 +37,7 @@ class Schedule {
   // All entries of step s, by slot.
   int64_t count(int64_t s) const { return listed_ ? start_[s + 1] - start_[s] : counts_[s]; }
   int32_t row(int64_t s, int64_t slot) const { return listed_ ? rows_[start_[s] + slot] : order_[slot]; }
-  int32_t previous(int64_t s, int64_t slot) const {  // an earlier s, kInitialState or kZeroState
+  int32_t previous(int64_t s, int64_t slot) const {  // an earlier s, kInitialState or kStartState
     return listed_ ? previous_[start_[s] + slot] : previous_of_row(s, order_[slot]);
   }
 
@@ -48,7 +55,7 @@ class Schedule {
   int64_t group_rows(int32_t group) const { return (N_ - group + groups_ - 1) / groups_; }
   int32_t group_row(int32_t group, int64_t k) const { return order_[group + k * groups_]; }
 
-  // Where the final state of a row comes from: a step s, kInitialState, or kZeroState (a reset came later).
+  // Where the final state of a row comes from: a step s, kInitialState, or kStartState (a reset came later).
   int32_t last(int64_t n) const {
     if (listed_) return last_[n];
     if (length_of(n) == 0 || T_ == 0) return kInitialState;

@@ -3,70 +3,229 @@
 #ifndef GATEWORK_TILE_H
 #define GATEWORK_TILE_H
 
-#include "vector.h"
+#include <type_traits>
+
+#include "precision.h"
 
 namespace {
 
-constexpr int64_t kPanel = 64;  // floats from one k to the next in packed weights: 4 gates x 16, or 64 columns
+constexpr int64_t kPanel = 64;  // columns of a panel of a plain product
 
-// acc[r][v] += sum over k of rows[r][k] * w[k * 64 + v * gap + lane]
-template <int M, int NV>
-GW_INLINE void accumulate(Vec (&acc)[M][NV], int64_t K, const float* const* rows, const float* w, int64_t gap) {
+// acc[r][slot(v)] += sum over k of rows[r][k] * w[k * width + v * gap + lane], for v < NV; the last v goes to slot
+// Last. For Policy, see precision.h; gap and width count columns.
+template <class Policy, int M, int NV, int Last = NV - 1, int S>
+GW_INLINE void accumulate(Vec (&acc)[M][S], int64_t K, const float* const* rows, const char* w, int64_t width,
+                          int64_t gap) {
   const float* a[M];
   GW_UNROLL for (int r = 0; r < M; ++r) a[r] = rows[r];
-  for (int64_t k = 0; k < K; ++k, w += kPanel) {
-    Vec q[NV];
-    GW_UNROLL for (int v = 0; v < NV; ++v) q[v] = load(w + v * gap);
-    GW_UNROLL for (int r = 0; r < M; ++r) {
-      const Vec s = splat(a[r][k]);
-      GW_UNROLL for (int v = 0; v < NV; ++v) acc[r][v] += s * q[v];
+  constexpr int64_t kStep = Policy::kPerStep, kBytes = Policy::kColumnBytes;
+  constexpr bool kWords = std::is_same_v<Policy, Bfloat16>;
+  const int64_t steps = kWords ? (K + 1) / 2 : K / kStep;
+  const auto slot = [](int v) { return v == NV - 1 ? Last : v; };
+  GW_TWICE for (int64_t k = 0; k < steps; ++k, w += width * kBytes) {
+    if constexpr (M == 1) {  // a single row waits for its weights
+      GW_UNROLL for (int v = 0; v < NV; ++v) __builtin_prefetch(w + (16 * width + v * gap) * kBytes);
+    }
+    if constexpr (kStep == 2) {
+      IntVec q[NV];
+      GW_UNROLL for (int v = 0; v < NV; ++v) q[v] = load_words(w + v * gap * kBytes);
+      GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NV; ++v) {
+        Vec& sum = acc[r][slot(v)];
+        if constexpr (kWords) {
+          sum = add_pairs(sum, word_at(a[r] + k) - IntVec{}, q[v]);
+        } else {
+          sum += splat(a[r][2 * k]) * lower_halves(q[v]);
+          sum += splat(a[r][2 * k + 1]) * upper_halves(q[v]);
+        }
+      }
+    } else {
+      Vec q[NV];
+      GW_UNROLL for (int v = 0; v < NV; ++v) {
+        if constexpr (kBytes == 1)
+          q[v] = load_bytes(w + v * gap);
+        else
+          q[v] = load(reinterpret_cast<const float*>(w) + v * gap);
+      }
+      GW_UNROLL for (int r = 0; r < M; ++r) {
+        const Vec s = splat(a[r][k]);
+        GW_UNROLL for (int v = 0; v < NV; ++v) acc[r][slot(v)] += s * q[v];
+      }
+    }
+  }
+  if constexpr (kStep == 2 && !kWords) {
+    if (K % 2 == 0) return;
+    GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NV; ++v) acc[r][slot(v)] +=
+        splat(a[r][K - 1]) * lower_halves(load_words(w + v * gap * kBytes));
+  }
+}
+
+// The function of a table for M = 1..kTileRows: Of<M>::run.
+template <template <int> class Of>
+struct ByRows {
+  static constexpr decltype(&Of<1>::run) table[] = {
+      Of<1>::run, Of<2>::run, Of<3>::run,
+#if GW_TILE_ROWS > 3
+      Of<4>::run, Of<5>::run, Of<6>::run,
+#endif
+  };
+};
+
+// out[r * 64 + v * kLanes ..] = sum over k of rows[r][k] * w[k * 64 + v * kLanes ..]
+template <class Policy, int NV>
+struct ProductTile {
+  template <int M>
+  struct Of {
+    static void run(int64_t K, const float* const* rows, const char* w, float* out) {
+      Vec acc[M][NV];
+      GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NV; ++v) acc[r][v] = Vec{};
+      accumulate<Policy, M, NV>(acc, K, rows, w, kPanel, kLanes);
+      GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NV; ++v)
+          store(out + r * kPanel + v * kLanes, acc[r][v]);
+    }
+  };
+};
+
+// out[r * 64 + j] for r < rows, j < columns: columns is a multiple of 16 and at most 64, rows at most kTileRows.
+template <class Policy>
+inline void product(int64_t rows, int64_t columns, int64_t K, const float* const* a, const void* w, float* out) {
+  const char* from = static_cast<const char*>(w);
+  for (int64_t j = 0; j < columns; j += 4 * kLanes) {
+    const char* at = from + j * Policy::kColumnBytes;
+    switch ((columns - j) / kLanes) {
+      case 1:
+        ByRows<ProductTile<Policy, 1>::template Of>::table[rows - 1](K, a, at, out + j);
+        break;
+      case 2:
+        ByRows<ProductTile<Policy, 2>::template Of>::table[rows - 1](K, a, at, out + j);
+        break;
+      case 3:
+        ByRows<ProductTile<Policy, 3>::template Of>::table[rows - 1](K, a, at, out + j);
+        break;
+      default:
+        ByRows<ProductTile<Policy, 4>::template Of>::table[rows - 1](K, a, at, out + j);
     }
   }
 }
 
-// out[r * 64 + v * kLanes ..] = sum over k of rows[r][k] * w[k * 64 + v * kLanes ..]
-template <int M, int NV>
-void product_tile(int64_t K, const float* const* rows, const float* w, float* out) {
-  Vec acc[M][NV];
-  GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NV; ++v) acc[r][v] = Vec{};
-  accumulate<M, NV>(acc, K, rows, w, kLanes);
-  GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NV; ++v)
-      store(out + r * kPanel + v * kLanes, acc[r][v]);
+// One tile of gate sums: rows times one panel. What the sums begin with, plus x times the input's weights, plus h times
+// the hidden weights, to out[r * 64 + slot * 16 + lane].
+struct GateTile {
+  int64_t I, R;
+  const float *const *x, *const *h, *const *start;
+  const char *w_input, *w_hidden;
+  int64_t input_width, hidden_width;  // columns from one input, one unit to the next
+  const float* scales;                // int8: [2, width] of the input's and of the hidden weights
+  float* out;
+};
+
+template <class Policy, int S, int NX, int NH, int Last>
+struct GateTileOf {
+  template <int M>
+  struct Of {
+    static void run(const GateTile& a) {
+      for (int64_t lane = 0; lane < 16; lane += kLanes) {
+        constexpr bool kScaled = Policy::kColumnBytes == 1;
+        const char *w_input = a.w_input + lane * Policy::kColumnBytes,
+                   *w_hidden = a.w_hidden + lane * Policy::kColumnBytes;
+        Vec acc[M][S];
+        GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < S; ++v) acc[r][v] =
+            kScaled ? Vec{} : load(a.start[r] + v * 16 + lane);
+        accumulate<Policy, M, NX>(acc, a.I, a.x, w_input, a.input_width, 16);
+        if constexpr (kScaled) {  // scales of a product that is not there are not there either
+          if (a.I > 0)
+            GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NX; ++v) acc[r][v] *=
+                load(a.scales + v * 16 + lane);
+          Vec later[M][S];
+          GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < S; ++v) later[r][v] = Vec{};
+          accumulate<Policy, M, NH, Last>(later, a.R, a.h, w_hidden, a.hidden_width, 16);
+          GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < S; ++v) {
+            const int from = v == Last ? NH - 1 : v;
+            acc[r][v] += load(a.start[r] + v * 16 + lane);
+            if (a.R > 0 && (v == Last || v < NH - 1))
+              acc[r][v] += later[r][v] * load(a.scales + a.input_width + from * 16 + lane);
+          }
+        } else {
+          accumulate<Policy, M, NH, Last>(acc, a.R, a.h, w_hidden, a.hidden_width, 16);
+        }
+        GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < S; ++v)
+            store(a.out + r * kPanel + v * 16 + lane, acc[r][v]);
+      }
+    }
+  };
+};
+
+using GateTiles = void (*)(const GateTile&);
+
+// Which sums the products go to. square: both to slots 0..S-1. GRU: the candidate's two products stay apart. Early: the
+// hidden product of r and z only.
+enum class Sums { square, gru, early };
+
+template <class Policy, int S, int NX, int NH, int Last>
+constexpr const GateTiles* gate_tiles() {
+  return ByRows<GateTileOf<Policy, S, NX, NH, Last>::template Of>::table;
 }
 
-using ProductTile = void (*)(int64_t, const float* const*, const float*, float*);
-
-template <int M>
-constexpr ProductTile product_by_width[4] = {product_tile<M, 1>, product_tile<M, 2>, product_tile<M, 3>,
-                                             product_tile<M, 4>};
-
-inline ProductTile product_of(int64_t rows, int64_t vectors) {
-  switch (rows) {
+// The tiles of 1..kTileRows rows; slots: 1..4 for square.
+template <class Policy>
+const GateTiles* find_gate_tiles(Sums sums, int64_t slots) {
+  if (sums == Sums::gru) return gate_tiles<Policy, 4, 3, 3, 3>();
+  if (sums == Sums::early) return gate_tiles<Policy, 3, 3, 2, 1>();
+  switch (slots) {
     case 1:
-      return product_by_width<1>[vectors - 1];
+      return gate_tiles<Policy, 1, 1, 1, 0>();
     case 2:
-      return product_by_width<2>[vectors - 1];
+      return gate_tiles<Policy, 2, 2, 2, 1>();
     case 3:
-      return product_by_width<3>[vectors - 1];
-#if GW_TILE_ROWS > 3
-    case 4:
-      return product_by_width<4>[vectors - 1];
-    case 5:
-      return product_by_width<5>[vectors - 1];
+      return gate_tiles<Policy, 3, 3, 3, 2>();
     default:
-      return product_by_width<6>[vectors - 1];
-#else
-    default:
-      return product_by_width<3>[vectors - 1];
-#endif
+      return gate_tiles<Policy, 4, 4, 4, 3>();
   }
 }
 
-// out[r * 64 + j] for r < rows, j < columns: columns is a multiple of 16 and at most 64, rows at most kTileRows.
-inline void product(int64_t rows, int64_t columns, int64_t K, const float* const* a, const float* w, float* out) {
-  for (int64_t j = 0; j < columns; j += 4 * kLanes) {
-    const int64_t vectors = (columns - j < 4 * kLanes ? columns - j : 4 * kLanes) / kLanes;
-    product_of(rows, vectors)(K, a, w + j, out + j);
+// Adds the hidden product of one gate of NB blocks, where each gate reads a state of its own: out[b * out_gap + r * 64
+// + lane].
+struct ApartTile {
+  int64_t R;
+  const float* const* h;
+  const char* w;         // of the gate in the first block
+  int64_t width, panel;  // columns from one unit, one block to the next
+  const float* scales;   // int8, of the gate in the first block
+  int64_t scale_gap;
+  float* out;
+  int64_t out_gap;
+};
+
+template <class Policy, int NB>
+struct ApartTileOf {
+  template <int M>
+  struct Of {
+    static void run(const ApartTile& a) {
+      constexpr bool kScaled = Policy::kColumnBytes == 1;
+      for (int64_t lane = 0; lane < 16; lane += kLanes) {
+        Vec acc[M][NB];
+        GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int b = 0; b < NB; ++b) acc[r][b] =
+            kScaled ? Vec{} : load(a.out + b * a.out_gap + r * kPanel + lane);
+        accumulate<Policy, M, NB>(acc, a.R, a.h, a.w + lane * Policy::kColumnBytes, a.width, a.panel);
+        GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int b = 0; b < NB; ++b) {
+          float* to = a.out + b * a.out_gap + r * kPanel + lane;
+          store(to, kScaled ? load(to) + acc[r][b] * load(a.scales + b * a.scale_gap + lane) : acc[r][b]);
+        }
+      }
+    }
+  };
+};
+
+template <class Policy>
+void add_apart(int64_t rows, int64_t blocks, const ApartTile& tile) {
+  switch (blocks) {
+    case 1:
+      return ByRows<ApartTileOf<Policy, 1>::template Of>::table[rows - 1](tile);
+    case 2:
+      return ByRows<ApartTileOf<Policy, 2>::template Of>::table[rows - 1](tile);
+    case 3:
+      return ByRows<ApartTileOf<Policy, 3>::template Of>::table[rows - 1](tile);
+    default:
+      return ByRows<ApartTileOf<Policy, 4>::template Of>::table[rows - 1](tile);
   }
 }
 

@@ -19,7 +19,7 @@ inline int failures = 0;
 
 inline std::vector<const char*> instruction_sets() {
   std::vector<const char*> found;
-  for (const char* name : {"baseline", "avx2", "avx512", "neon"})
+  for (const char* name : {"baseline", "avx2", "avx512", "avx512bf16", "neon"})
     if (gw_choose_isa(name) == GW_OK) found.push_back(name);
   return found;
 }

@@ -1,8 +1,8 @@
 """gatework: long short-term memory networks, from the layer to the judged forecast; this page lists the names.
 
 Names are looked up when they are touched (PEP 562), so `import gatework` loads neither torch nor Lightning. Read
-downwards along one word: reference/lstm.py (the meaning), layers/lstm.py, ops/lstm.py,
-kernels/include/gatework/lstm.h, kernels/src/lstm_forward.cpp.
+downwards along one word: reference/lstm.py (the meaning), layers/lstm.py, ops/recurrent.py,
+kernels/include/gatework/lstm.h, kernels/src/lstm_cell.h.
 """
 
 from importlib import import_module
@@ -22,39 +22,70 @@ from gatework.errors import (
 )
 
 if TYPE_CHECKING:
-    from gatework.layers import LSTM, LSTMCell, Trace, explain_path
-    from gatework.native import get_num_threads, set_num_threads
+    from gatework.layers import (
+        GRU,
+        LSTM,
+        RNN,
+        GRUCell,
+        GRUTrace,
+        Linear,
+        LSTMCell,
+        LSTMTrace,
+        RNNCell,
+        RNNTrace,
+        Trace,
+        explain_path,
+    )
+    from gatework.native import get_num_threads, is_deterministic, set_num_threads
     from gatework.tasks.forecast import Forecaster
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "GRU",
     "LSTM",
+    "RNN",
     "DivergedError",
     "FormatError",
     "Forecaster",
+    "GRUCell",
+    "GRUTrace",
     "GateworkError",
     "KernelError",
     "LSTMCell",
+    "LSTMTrace",
+    "Linear",
     "MissingExtraError",
     "NotFittedError",
     "OptionError",
+    "RNNCell",
+    "RNNTrace",
     "ShapeError",
     "SlowPathWarning",
     "Trace",
     "errors",
     "explain_path",
     "get_num_threads",
+    "is_deterministic",
     "set_num_threads",
 ]
 
 _WHERE = {
+    "GRU": "layers",
+    "GRUCell": "layers",
+    "GRUTrace": "layers",
     "LSTM": "layers",
     "LSTMCell": "layers",
+    "LSTMTrace": "layers",
+    "Linear": "layers",
+    "RNN": "layers",
+    "RNNCell": "layers",
+    "RNNTrace": "layers",
     "Trace": "layers",
     "explain_path": "layers",
     "Forecaster": "tasks.forecast",
     "get_num_threads": "native",
+    "is_deterministic": "native",
     "set_num_threads": "native",
 }
 _EXTRA = {"layers": "torch", "tasks.forecast": "train"}

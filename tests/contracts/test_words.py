@@ -10,7 +10,7 @@ from gatework.cli.jobs import JOBS
 from tests.contracts.tree import ROOT, SOURCE
 
 WORDS = sorted(JOBS)
-CELLS = ["lstm"]
+CELLS = ["lstm", "gru", "rnn"]
 
 
 def stems(folder: Path, pattern: str) -> set[str]:
@@ -47,7 +47,7 @@ def test_a_cell_has_its_file_on_every_floor(cell: str):
         SOURCE / "ops" / f"{cell}.py",
         SOURCE / "native" / f"{cell}.py",
         ROOT / "kernels" / "include" / "gatework" / f"{cell}.h",
-        ROOT / "kernels" / "src" / f"{cell}_forward.cpp",
+        ROOT / "kernels" / "src" / f"{cell}_cell.h",
         ROOT / "tests" / "reference" / f"test_{cell}.py",
         ROOT / "tests" / "ops" / f"test_{cell}.py",
         ROOT / "tests" / "layers" / f"test_{cell}.py",

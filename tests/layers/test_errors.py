@@ -1,4 +1,4 @@
-"""Bad calls of gatework.LSTM and LSTMCell: one ShapeError or OptionError, with what was received and the repair."""
+"""Bad calls and bad options: one ShapeError, OptionError or TypeError, with what was received and the repair."""
 
 import pytest
 import torch
@@ -124,42 +124,100 @@ def test_broken_packed_sequences(packed: PackedSequence) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error"),
+    ("arguments", "message"),
     [
-        ({"hidden_size": 0}, OptionError),
-        ({"input_size": -1}, OptionError),
-        ({"num_layers": 0}, OptionError),
-        ({"dropout": 1.5}, OptionError),
-        ({"dropout": True}, OptionError),
-        ({"dropout": "much"}, OptionError),
-        ({"proj_size": 5}, OptionError),
-        ({"proj_size": -1}, OptionError),
-        ({"hidden_size": 2.5}, TypeError),
-        ({"bias": 1}, TypeError),
-        ({"batch_first": None}, TypeError),
+        ({"bias": False, "forget_bias": 1.0}, "needs biases"),
+        ({"coupled": True, "forget_bias": 1.0}, "f = 1 - i"),
+        ({"forget_bias": "much"}, "must be a number or None"),
+        ({"masked_output": "last"}, '"zero" or "carry"'),
+        ({"masked_output": "cary"}, "did you mean 'carry'"),
+        ({"recurrent_dropout": 1.5}, r"recurrent_dropout .* range \[0, 1\], got 1.5"),
+        ({"zoneout_h": -0.1}, "zoneout_h"),
+        ({"zoneout_c": "some"}, "zoneout_c"),
+        ({"weight_dropout": True}, "weight_dropout"),
+        ({"recurrent_dropout_mode": "variatonal"}, "did you mean 'variational'"),
+        (
+            {"recurrent_dropout_mode": "candidate", "recurrent_dropout_per_gate": True},
+            "leave one of them out",
+        ),
+        ({"cell_clip": 0}, "above 0"),
+        ({"cell_clip": "hard"}, "above 0"),
+        ({"activations": ("sigmoid", "tanh")}, "3 of them, for gates, candidate, output"),
+        ({"activations": "tanh"}, "3 of them"),
+        ({"activations": ("sigmod", "tanh", "tanh")}, "did you mean 'sigmoid'"),
+        ({"activations": (("tanh", 2.0), "tanh", "tanh")}, "tanh takes 0 constants, got 1"),
+        ({"activations": (("elu", -1.0), "tanh", "tanh")}, "alpha of elu must be 0 or more"),
+        ({"activations": (("scaled_tanh", 0.0), "tanh", "tanh")}, "must not be 0"),
+        ({"activations": (("elu", "1"), "tanh", "tanh")}, "finite numbers"),
+        ({"activations": (0.1, "tanh", "tanh")}, "is a name or"),
+        ({"reset_after": True}, "no reset gate"),
+        ({"hidden_size": []}, "empty"),
+        ({"hidden_size": [5, 0]}, r"hidden_size\[1\] must be greater than zero"),
+        ({"hidden_size": [5, 5], "num_layers": 3}, "one size per layer"),
+        ({"hidden_size": [5, 2], "proj_size": 3}, "smaller than hidden_size, got 3 and 2"),
+        ({"residual": True}, r"layer 0, which has 3 features.*5;.*torch.nn.Linear\(3, 5\)"),
+        ({"residual": True, "input_size": 5, "hidden_size": [5, 6]}, "layer 1, which has 5"),
+        ({"residual": True, "input_size": 5, "bidirectional": True}, "layer 0.*has 10"),
     ],
     ids=str,
 )
-def test_bad_options_raise_what_torch_raises(
-    arguments: dict[str, object], error: type[Exception]
-) -> None:
+def test_own_options_are_checked(arguments: dict[str, object], message: str) -> None:
     sizes: dict[str, object] = {"input_size": 3, "hidden_size": 5}
-    with pytest.raises((ValueError, TypeError)) as torchs:
-        torch.nn.LSTM(**(sizes | arguments))
-    with pytest.raises(error) as ours:
+    with pytest.raises(OptionError, match=message):
         gatework.LSTM(**(sizes | arguments))
-    assert isinstance(ours.value, torchs.type)
 
 
-def test_own_options_are_checked() -> None:
-    with pytest.raises(OptionError, match="needs biases"):
-        gatework.LSTM(3, 5, bias=False, forget_bias=1.0)
-    with pytest.raises(OptionError, match='"zero" or "carry"'):
-        gatework.LSTM(3, 5, masked_output="last")
-    with pytest.raises(TypeError, match="zoneout_h"):
-        gatework.LSTM(3, 5, zoneout_h=0.1)
-    with pytest.warns(UserWarning, match="num_layers=1"):
-        gatework.LSTM(3, 5, dropout=0.5)
+@pytest.mark.parametrize("kind", [gatework.LSTM, gatework.GRU, gatework.RNN])
+def test_unknown_names_and_wrong_types_are_type_errors_with_every_mistake(kind: type) -> None:
+    with pytest.raises(TypeError, match="'recurent_dropout'; did you mean 'recurrent_dropout'"):
+        kind(3, 5, recurent_dropout=0.1)
+    with pytest.raises(TypeError, match="layer_norm should be of type bool.*residual.*zoneout_h"):
+        kind(5, 5, layer_norm=1, zoneout_h=2.0, residual="yes")
+    with pytest.raises(
+        OptionError, match="weight_dropout.*masked_output|masked_output.*weight_dropout"
+    ):
+        kind(3, 5, weight_dropout=-1, masked_output="last")
+    with pytest.warns(UserWarning, match="num_layers=1") as caught:
+        kind(3, 5, dropout=0.5)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "reason"),
+    [
+        (gatework.LSTMCell, {"recurrent_dropout": 0.1}, "dropout_mask=mask"),
+        (gatework.GRUCell, {"weight_dropout": 0.1}, "whole sequence"),
+        (gatework.RNNCell, {"residual": True}, "add its input"),
+        (gatework.LSTMCell, {"proj_size": 2}, "gatework.LSTM"),
+        (gatework.LSTMCell, {"zoneout_h": 1.5}, "range"),
+        (gatework.LSTMCell, {"coupled": True, "forget_bias": 1.0}, "f = 1 - i"),
+    ],
+)
+def test_options_of_whole_sequences_are_none_of_a_step(
+    kind: type, option: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(OptionError, match=reason):
+        kind(3, 5, **option)
+
+
+LISTED = (
+    [torch.zeros(1, 2, 5), torch.zeros(1, 2, 6)],
+    [torch.zeros(1, 2, 5), torch.zeros(1, 2, 6)],
+)
+
+
+@pytest.mark.parametrize(
+    ("hx", "message"),
+    [
+        (LISTED[0], "pair of tensors|2 of them"),
+        ((LISTED[0], H), "2 of them, for hidden_size was given as a list; got Tensor"),
+        ((LISTED[0][:1], LISTED[1]), "2 of them"),
+        ((LISTED[0][::-1], LISTED[1]), r"hidden\[0\]\[0\] size \(1, 2, 5\), got \[1, 2, 6\]"),
+    ],
+)
+def test_bad_states_of_several_sizes(hx: object, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        gatework.LSTM(3, [5, 6])(X, hx)
 
 
 @pytest.mark.parametrize(
@@ -172,11 +230,30 @@ def test_own_options_are_checked() -> None:
         (torch.randn(2, 3), (torch.zeros(1, 2, 5), torch.zeros(2, 5)), r"hx\[0\] to be 2D"),
         (torch.randn(2, 3), (torch.zeros(2, 5), torch.zeros(3, 5)), r"hx\[1\] size"),
         (torch.randn(3), (torch.zeros(5), torch.zeros(4)), r"hx\[1\] size"),
+        (torch.randn(2, 3), torch.zeros(2, 5), "pair of tensors"),
     ],
 )
 def test_bad_cell_calls(input: torch.Tensor, hx: object, message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         gatework.LSTMCell(3, 5)(input, hx)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [torch.ones(5), torch.ones(2, 3, 5), torch.ones(2, 5) > 0, torch.ones(2, 5, device="meta")],
+)
+def test_bad_masks_of_a_cell(mask: torch.Tensor) -> None:
+    with pytest.raises(ShapeError, match="dropout_mask is"):
+        gatework.LSTMCell(3, 5)(torch.randn(2, 3), dropout_mask=mask)
+
+
+def test_a_cell_of_one_state_takes_no_pair() -> None:
+    h = torch.zeros(2, 5)
+    for kind in (gatework.GRUCell, gatework.RNNCell):
+        with pytest.raises(ShapeError, match="this cell has no c"):
+            kind(3, 5)(torch.randn(2, 3), (h, h))
+        with pytest.raises(ShapeError, match="hx to be 2D"):
+            kind(3, 5)(torch.randn(2, 3), h[None])
 
 
 def test_cell_with_a_replaced_weight() -> None:

@@ -1,4 +1,4 @@
-"""lengths, mask, reset and masked_output of gatework.LSTM, on both paths, against sequences run one by one."""
+"""lengths, mask, reset and masked_output, on both paths, against sequences run one by one."""
 
 import hypothesis.strategies as st
 import pytest
@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 
 import gatework
+from tests.layers.drop_in import outputs, state
 from tests.tolerances import assert_close
 
 pytestmark = pytest.mark.filterwarnings("ignore::gatework.SlowPathWarning")
@@ -13,9 +14,9 @@ DTYPES = [torch.float32, torch.float64]
 T, N, I, H = 9, 5, 3, 6  # noqa: E741
 
 
-def _lstm(dtype: torch.dtype, **options: object) -> gatework.LSTM:
+def _lstm(dtype: torch.dtype, kind: type = gatework.LSTM, **options: object) -> gatework.LSTM:
     torch.manual_seed(0)
-    return gatework.LSTM(I, H, num_layers=2, dtype=dtype, **options)
+    return kind(I, H, num_layers=2, dtype=dtype, **options)
 
 
 def _alone(lstm: gatework.LSTM, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -74,9 +75,10 @@ def test_reset_equals_sequences_run_one_after_another(dtype: torch.dtype) -> Non
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_carry_repeats_the_last_output(dtype: torch.dtype, batch_first: bool) -> None:
-    lstm = _lstm(dtype, bidirectional=True, batch_first=batch_first, masked_output="carry")
-    zero = _lstm(dtype, bidirectional=True, batch_first=batch_first)
+@pytest.mark.parametrize("kind", [gatework.LSTM, gatework.GRU, gatework.RNN])
+def test_carry_repeats_the_last_output(kind: type, dtype: torch.dtype, batch_first: bool) -> None:
+    lstm = _lstm(dtype, kind, bidirectional=True, batch_first=batch_first, masked_output="carry")
+    zero = _lstm(dtype, kind, bidirectional=True, batch_first=batch_first)
     x, mask = torch.randn(T, N, I, dtype=dtype), torch.rand(T, N) < 0.5
     call = (x.transpose(0, 1), mask.t()) if batch_first else (x, mask)
     y, z = lstm(call[0], mask=call[1])[0], zero(call[0], mask=call[1])[0]
@@ -103,13 +105,14 @@ def test_unbatched_with_steps(dtype: torch.dtype) -> None:
         assert torch.equal(a, b)
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(st.data())
 def test_native_equals_composed_for_any_flags(data: st.DataObject) -> None:
     steps, rows = data.draw(st.integers(1, 7)), data.draw(st.integers(0, 5))
     D, H = data.draw(st.booleans()), data.draw(st.sampled_from([1, 7, 16, 17]))
+    kind = data.draw(st.sampled_from([gatework.LSTM, gatework.GRU, gatework.RNN]))
     torch.manual_seed(data.draw(st.integers(0, 1000)))
-    lstm = gatework.LSTM(2, H, bidirectional=D)
+    lstm = kind(2, H, bidirectional=D)
     flags: dict[str, torch.Tensor] = {}
     if data.draw(st.booleans()):
         drawn = data.draw(st.lists(st.integers(0, steps), min_size=rows, max_size=rows))
@@ -118,11 +121,11 @@ def test_native_equals_composed_for_any_flags(data: st.DataObject) -> None:
         if data.draw(st.booleans()):
             flags[name] = torch.rand(steps, rows) < data.draw(st.sampled_from([0.1, 0.5, 0.9]))
     x = torch.randn(steps, rows, 2)
-    hx = tuple(torch.randn(1 + D, rows, H) for _ in range(2))
-    twin = gatework.LSTM(2, H, bidirectional=D, dtype=torch.float64)
+    hx = [torch.randn(1 + D, rows, H) for _ in range(2 if kind is gatework.LSTM else 1)]
+    twin = kind(2, H, bidirectional=D, dtype=torch.float64)
     twin.load_state_dict(lstm.state_dict())
-    y, (h, c), [trace] = lstm(x, hx, **flags, return_trace=True)
-    wide = tuple(v.double() for v in hx)
-    z, (hz, cz), [other] = twin(x.double(), wide, **flags, return_trace=True)
-    for a, b in zip((y, h, c, *trace), (z, hz, cz, *other), strict=True):
+    y, last, [trace] = lstm(x, state(hx), **flags, return_trace=True)
+    z, end, [other] = twin(x.double(), state([v.double() for v in hx]), **flags, return_trace=True)
+    found = [*outputs((y, last)).values(), *trace]
+    for a, b in zip(found, [*outputs((z, end)).values(), *other], strict=True):
         assert_close(a, b.detach(), "forward", "torch")

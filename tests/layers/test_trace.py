@@ -1,4 +1,4 @@
-"""The trace of gatework.LSTM: shapes, the equations hold in it, carried states, layouts, gradients on both paths."""
+"""The trace: shapes, the equations hold in it, carried states, layouts, gradients on both paths."""
 
 import pytest
 import torch
@@ -74,15 +74,31 @@ def test_layouts(proj_size: int) -> None:
     assert_close(alone[1].c, traces[1].c[:, 1].detach(), "forward", "torch")
 
 
+@pytest.mark.parametrize("kind", [gatework.GRU, gatework.RNN])
+def test_layouts_of_relatives(kind: type) -> None:
+    module = kind(3, 5, 2, batch_first=True, bidirectional=True)
+    x, lengths = torch.randn(4, 7, 3), torch.tensor([3, 7, 1, 4])
+    traces = module(x, lengths=lengths, return_trace=True)[2]
+    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    of_packed = module(packed, return_trace=True)[2]
+    alone = module(x[1], return_trace=True)[2]
+    for a, b, c in zip(traces, of_packed, alone, strict=True):
+        assert a.h.shape == (2, 4, 7, 5)
+        for u, v, w in zip(a, b, c, strict=True):
+            assert_close(v, u.detach(), "forward", "torch")
+            assert_close(w, u[:, 1].detach(), "forward", "torch")
+
+
 @pytest.mark.parametrize("flags", [False, True])
-def test_gradients_of_every_trace_tensor_equal_float64(flags: bool) -> None:
+@pytest.mark.parametrize("kind", [gatework.LSTM, gatework.GRU, gatework.RNN])
+def test_gradients_of_every_trace_tensor_equal_float64(kind: type, flags: bool) -> None:
     torch.manual_seed(0)
-    lstm = gatework.LSTM(3, 5, num_layers=2, bidirectional=True)
-    twin = gatework.LSTM(3, 5, num_layers=2, bidirectional=True, dtype=torch.float64)
+    lstm = kind(3, 5, num_layers=2, bidirectional=True)
+    twin = kind(3, 5, num_layers=2, bidirectional=True, dtype=torch.float64)
     twin.load_state_dict(lstm.state_dict())
     x = torch.randn(6, 4, 3)
     steps = {"mask": torch.rand(6, 4) < 0.6, "reset": torch.rand(6, 4) < 0.3} if flags else {}
-    for name in gatework.Trace._fields:
+    for name in lstm(x, return_trace=True)[2][0]._fields:
         grads = []
         for module, dtype in ((lstm, torch.float32), (twin, torch.float64)):
             leaf = x.to(dtype).requires_grad_()

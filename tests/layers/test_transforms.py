@@ -95,6 +95,34 @@ def test_per_sample_gradients() -> None:
             assert_close(each[name][n], value, "gradient", "torch", name)
 
 
+@pytest.mark.parametrize("kind", [gatework.GRU, gatework.RNN])
+def test_transforms_of_relatives(kind: type) -> None:
+    module = kind(3, 5, num_layers=2)
+    x = torch.randn(4, 6, 3)
+    weights = dict(module.named_parameters())
+
+    def loss(weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        return functional_call(module, weights, (x,))[0].square().sum()
+
+    each = vmap(grad(loss), in_dims=(None, 0))(weights, x)
+    for n in range(4):
+        expected = torch.autograd.grad(loss(weights, x[n]), list(weights.values()))
+        for name, value in zip(weights, expected, strict=True):
+            assert_close(each[name][n], value, "gradient", "torch", name)
+    program = torch.export.export(module, (x,), strict=False)
+    assert_close(program.module()(x)[0], module(x)[0].detach(), "forward", "torch")
+
+
+@pytest.mark.parametrize("kind", [gatework.LSTM, gatework.GRU, gatework.RNN])
+def test_vmap_draws_masks_where_randomness_is_allowed(kind: type) -> None:
+    module = kind(3, 5, recurrent_dropout=0.5, zoneout_h=0.2, weight_dropout=0.1)
+    x = torch.randn(1, 6, 2, 3).expand(2, 6, 2, 3)
+    same = vmap(lambda v: module(v)[0], randomness="same")(x)
+    assert_close(same[0], same[1].detach(), "forward", "torch")
+    with pytest.raises(RuntimeError, match="randomness"):
+        vmap(lambda v: module(v)[0])(x)
+
+
 def test_jacobian_and_vmap_with_lengths() -> None:
     lstm = gatework.LSTM(3, 5)
     x, lengths = torch.randn(2, 6, 4, 3), torch.tensor([[6, 0, 2, 3], [1, 6, 6, 4]])
@@ -135,16 +163,14 @@ def test_checkpoint_gives_the_same_gradient() -> None:
     assert torch.equal(torch.autograd.grad(again.sum(), x)[0], plain)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_autocast_computes_in_the_dtype_of_the_weights(dtype: torch.dtype) -> None:
-    lstm = gatework.LSTM(3, 5, dtype=dtype)
-    x = torch.randn(6, 2, 3, dtype=dtype)
+def test_autocast_leaves_double_precision_alone() -> None:
+    lstm = gatework.LSTM(3, 5, dtype=torch.float64)
+    x = torch.randn(6, 2, 3, dtype=torch.float64)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         low = x.bfloat16()
         y = lstm(low)[0]
-        assert gatework.explain_path(lstm, low) == gatework.explain_path(lstm, x)
-    assert y.dtype == dtype
-    assert torch.equal(y, lstm(low.to(dtype))[0])
+    assert y.dtype == torch.float64
+    assert torch.equal(y, lstm(low.double())[0])
 
 
 def test_explain_path_says_which_and_why() -> None:
@@ -155,8 +181,6 @@ def test_explain_path_says_which_and_why() -> None:
         if native.available():
             for options in ({}, {"lengths": [6, 2]}, {"return_trace": True}):
                 assert gatework.explain_path(lstm, x, **options).startswith("native (the compiled")
-        said = gatework.explain_path(gatework.LSTM(3, 5, proj_size=2), x)
-        assert said.startswith("composed") and "proj_size=0" in said
         said = gatework.explain_path(lstm.double(), x.double())
         assert said.startswith("composed") and ".float()" in said
 

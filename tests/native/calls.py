@@ -1,12 +1,11 @@
-"""One call of the LSTM kernels through addresses, every buffer guarded, and its judgement by the reference.
+"""One call of the kernels through addresses, every buffer guarded.
 
 Outputs, saved arrays and scratch start as NaN. What the header says is not read holds NaN: x, dy, dgates, dc and the
-saved arrays at masked steps.
+saved arrays at masked steps, the gradient of the GRU's fourth slot. The judgement by the reference: judge.py.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -15,35 +14,14 @@ from numpy.typing import NDArray
 
 from gatework import native
 from gatework.native import pool
-from gatework.reference import lstm as reference
+from gatework.native.run import saved_sizes
+from gatework.native.weights import weight_shapes
+from gatework.reference.steps import steps_that_happen
+from tests.native.case import INPUT_GRADIENTS, OUTPUTS, UNBOUNDED, Case, of_weights
 from tests.native.guarded import Guarded
-from tests.tolerances import assert_close
 
 Floats = NDArray[np.float32]
-GATES = ("i", "f", "g", "o")
-STATES = ("h0", "c0")
-OUTPUTS = ("h_n", "c_n")
-SENT = ("dy", "dh_n", "dc_n", "dgates", "dc")
-GRADIENTS = ("dx", "dh0", "dc0", "dw_ih", "dw_hh", "db")
-FLAGS = ("lengths", "mask", "reset", "b_ih", "b_hh", *STATES, *OUTPUTS, *SENT, *GRADIENTS)
-
-
-@dataclass(frozen=True)
-class Case:
-    """Sizes and options of a call; the names in `absent` are null."""
-
-    T: int
-    N: int
-    I: int  # noqa: E741
-    H: int
-    layout: str = "time"  # or "batch", or "slice": the middle third of a wider last axis
-    reverse: bool = False
-    threads: int = 1
-    absent: frozenset[str] = frozenset()
-    idle: bool = False  # lengths and mask leave no step
-
-    def has(self, name: str) -> bool:
-        return name not in self.absent
+SEED = 0x1234567890ABCDEF
 
 
 class Strided(NamedTuple):
@@ -61,143 +39,89 @@ class Problem:
     def __init__(self, case: Case, seed: int = 0):
         self.case, self.guarded = case, Guarded()
         self.draw = np.random.default_rng(seed)
-        T, N, I, H = case.T, case.N, case.I, case.H  # noqa: E741
+        self.options = case.numbers(SEED + seed)
+        T, N, I, H, R = case.T, case.N, case.I, case.H, case.R  # noqa: E741
         self.lengths = self._lengths() if case.has("lengths") else None
         self.mask = self._flags(0.0 if case.idle else 0.7) if case.has("mask") else None
         self.reset = self._flags(0.25) if case.has("reset") else None
-        self.on = reference.steps_that_happen(
+        self.on = steps_that_happen(
             T, N, self.lengths, None if self.mask is None else self.mask.view[..., 0]
         )
         self.x = self._sequence("x", I)
-        self.weights = {
-            "w_ih": self._constant("w_ih", (4 * H, I), 1.5 * I**-0.5),
-            "w_hh": self._constant("w_hh", (4 * H, H), H**-0.5),
-            "b_ih": self._constant("b_ih", (4 * H,)) if case.has("b_ih") else None,
-            "b_hh": self._constant("b_hh", (4 * H,)) if case.has("b_hh") else None,
-        }
+        self.weights = self._weights()
+        sizes = {"h0": (N, R), "c0": (N, H)}
         self.states = {
-            name: self._constant(name, (N, H)) if case.has(name) else None for name in STATES
+            name: self._constant(name, size) if case.has(name) else None
+            for name, size in sizes.items()
         }
+        self.drop = self._drop()
         self.layout = native.Layout(
-            *(T, N, I, H, self.x.step, self.x.row),
-            *strides(T, N, H, case.layout),
+            *(T, N, I, H, case.P, self.x.step, self.x.row),
+            *strides(T, N, R, case.layout),
             *((self.mask.step, self.mask.row) if self.mask else (0, 0)),
             *((self.reset.step, self.reset.row) if self.reset else (0, 0)),
             case.reverse,
         )
+        self.sizes = saved_sizes(case.cell, self.layout, self.options)
+        self.sent = self._sent()
+        self.dx_before = self._normal((T, N, I)) if case.add_dx else None
 
     def forward(self, save: bool = True) -> dict[str, Any]:
-        """Runs the kernel; y, h_n, c_n and, when saved, gates and c."""
+        """Runs the kernel; y, h_n, c_n and, when saved, gates, c and norms; None where there is no such thing."""
         case, new = self.case, self.guarded.empty
-        T, N, H, blocks = case.T, case.N, case.H, -(-case.H // 16)
-        y = self._place("y", H)
+        y = self._place("y", case.R)
         found: dict[str, Any] = {
-            name: new((N, H), name=name) if case.has(name) else None for name in OUTPUTS
+            name: new((case.N, width), name=name) if case.has(name) else None
+            for name, width in zip(OUTPUTS, (case.R, case.H), strict=True)
         }
-        found["gates"] = new((T, N, blocks, 4, 16), name="gates") if save else None
-        found["c"] = new((T, N, blocks * 16), name="c") if save else None
+        for name in ("gates", "c", "norms"):
+            size = self.sizes.get(name) if save else None
+            found[name] = None if size is None else new(size, name=name)
         with self.scratch():
             native.forward_at(
-                self.layout, case.threads, y=at(y.view), **self._steps(), **self._inputs(),
-                **{name: at(self.weights[name]) for name in ("b_ih", "b_hh")},
-                **{name: at(array) for name, array in found.items()},
+                case.cell, self.layout, self.options, case.threads, self._weights_at(),
+                native.ForwardAt(
+                    **self._inputs(), y=at(y.view), **{name: at(a) for name, a in found.items()}
+                ),
             )  # fmt: skip
         assert all(is_untouched(part) for part in y.outside), "written beside y"
         return found | {"y": y.view}
 
-    def backward(self, run: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
+    def backward(self, run: dict[str, Any]) -> dict[str, Any]:
         """Runs the kernel on what `forward` gave; every gradient that the case wants."""
         case, new = self.case, self.guarded.empty
-        N, I, H = case.N, case.I, case.H  # noqa: E741
-        sizes = ((N, H), (N, H), (4 * H, I), (4 * H, H), (4 * H,))
-        found: dict[str, Any] = {
-            name: new(size, name=name) if case.has(name) else None
-            for name, size in zip(GRADIENTS[1:], sizes, strict=True)
-        }
-        dx = self._place("dx", I)
-        for name in ("y", "gates", "c"):
-            self.guarded.freeze(run[name], name)
+        found: dict[str, Any] = {}
+        for name, state in self.states.items():
+            wanted = state is not None and case.has(f"d{name}")
+            found[f"d{name}"] = new(state.shape, name=f"d{name}") if wanted else None
+        shapes = weight_shapes(case.cell, self.options, case.I, case.H, case.P)
+        for name in of_weights(case.cell):
+            given = self.weights.get(name[1:]) is not None or name in ("db_ih", "db_hh")
+            wanted = given and case.has(name)
+            found[name] = new(shapes[name[1:]], name=name) if wanted else None
+        dx = self._place("dx", case.I)
+        if self.dx_before is not None and case.has("dx"):
+            dx.view[...] = self.dx_before
+        saved = ("y", "gates", "c", "norms")
+        for name in saved:
+            if run[name] is not None:
+                self.guarded.freeze(run[name], name)
+        of_inputs = {name: found.get(name) for name in INPUT_GRADIENTS}
+        of_inputs["dx"] = dx.view if case.has("dx") else None
         with self.scratch():
             native.backward_at(
-                self.layout, case.threads, **self._steps(), **self._inputs(),
-                **{name: at(run[name]) for name in ("y", "gates", "c")},
-                **{name: at(array) for name, array in sent.items()},
-                dx=at(dx.view) if case.has("dx") else 0,
-                **{name: at(array) for name, array in found.items()},
+                case.cell, self.layout, self.options, case.threads, self._weights_at(),
+                native.BackwardAt(
+                    **self._inputs(),
+                    **{name: at(run[name]) for name in saved},
+                    **{name: at(array) for name, array in (self.sent | of_inputs).items()},
+                ),
+                native.WeightsAt(**{name[1:]: at(found[name]) for name in of_weights(case.cell)}),
             )  # fmt: skip
         assert all(is_untouched(part) for part in dx.outside), "written beside dx"
         if not case.has("dx"):
             assert is_untouched(dx.view)
-        return found | {"dx": dx.view if case.has("dx") else None}
-
-    def sent(self) -> dict[str, Any]:
-        """Gradients that arrive: dy, dh_n, dc_n and those of the trace, NaN at masked steps, None where absent."""
-        case = self.case
-        T, N, H, padded = case.T, case.N, case.H, -(-case.H // 16) * 16
-        dgates = self._normal((T, N, padded, 4))
-        dc = self._normal((T, N, padded))
-        dgates[:, :, H:], dc[:, :, H:] = 0.0, 0.0
-        dgates[~self.on], dc[~self.on] = np.nan, np.nan
-        blocked = dgates.reshape(T, N, padded // 16, 16, 4).swapaxes(3, 4)  # [T, N, Hb, 4, 16]
-        arrays = {
-            "dy": self._sequence("dy", H).view,
-            "dh_n": self._constant("dh_n", (N, H)),
-            "dc_n": self._constant("dc_n", (N, H)),
-            "dgates": self.guarded.constant(blocked, name="dgates"),
-            "dc": self.guarded.constant(dc, name="dc"),
-        }
-        return {name: array if case.has(name) else None for name, array in arrays.items()}
-
-    def judge_forward(self, found: dict[str, Any]) -> reference.Run:
-        """Compares with the reference, whose run it returns."""
-        case, on = self.case, self.on
-        expected = self.reference()
-        compare("forward", found, {name: getattr(expected, name) for name in ("y", *OUTPUTS)})
-        assert not found["y"][~on].any(), "y at masked steps"
-        if found["gates"] is not None:
-            gates = unblocked(found["gates"], case.H)
-            for name, gate in zip(GATES, gates, strict=True):
-                assert_close(gate[on], getattr(expected, name)[on], "forward", "reference", name)
-            assert_close(found["c"][on, : case.H], expected.c[on], "forward", "reference", "c")
-            assert is_untouched(found["gates"][~on]) and is_untouched(found["c"][~on])
-        self.guarded.check()
-        return expected
-
-    def judge_backward(
-        self, found: dict[str, Any], sent: dict[str, Any], run: reference.Run
-    ) -> None:
-        """Compares every gradient that was wanted with the reference."""
-        case = self.case
-        sizes = {"dy": run.y.shape, "dh_n": run.h_n.shape, "dc_n": run.h_n.shape}
-        arrived = {
-            name: np.zeros(size) if sent[name] is None else np.nan_to_num(sent[name].astype(float))
-            for name, size in sizes.items()
-        }
-        dgates = (
-            None if sent["dgates"] is None else unblocked(np.nan_to_num(sent["dgates"]), case.H)
-        )
-        dc = None if sent["dc"] is None else np.nan_to_num(sent["dc"][..., : case.H])
-        expected = reference.backward(run, **arrived, dgates=dgates, dc=dc)
-        compare("gradient", found, expected._asdict())
-        if found["dx"] is not None:
-            assert not found["dx"][~self.on].any(), "dx at masked steps"
-        self.guarded.check()
-
-    def reference(self) -> reference.Run:
-        """The same run in double precision."""
-        H = self.case.H
-        zeros = {"b_ih": (4 * H,), "b_hh": (4 * H,), "h0": (self.case.N, H), "c0": (self.case.N, H)}
-        given = {
-            name: np.zeros(zeros[name]) if array is None else array.astype(float)
-            for name, array in (self.weights | self.states).items()
-        }
-        weights = reference.Weights(*(given[name] for name in reference.Weights._fields))
-        return reference.forward(
-            np.nan_to_num(self.x.view.astype(float)), given["h0"], given["c0"], weights,
-            lengths=self.lengths, reverse=self.case.reverse,
-            mask=None if self.mask is None else self.mask.view[..., 0],
-            reset=None if self.reset is None else self.reset.view[..., 0],
-        )  # fmt: skip
+        return found | of_inputs
 
     @contextmanager
     def scratch(self) -> Iterator[None]:
@@ -212,15 +136,67 @@ class Problem:
             yield
         assert len(taken) == 1
 
-    def _steps(self) -> dict[str, int]:
-        arrays = {"mask": self.mask, "reset": self.reset}
-        return {"lengths": at(self.lengths)} | {
-            name: 0 if array is None else at(array.view) for name, array in arrays.items()
-        }
-
     def _inputs(self) -> dict[str, int]:
-        arrays = {"w_ih": self.weights["w_ih"], "w_hh": self.weights["w_hh"], **self.states}
-        return {"x": at(self.x.view)} | {name: at(array) for name, array in arrays.items()}
+        arrays = {"mask": self.mask, "reset": self.reset, "x": self.x}
+        found = {name: 0 if array is None else at(array.view) for name, array in arrays.items()}
+        found |= {name: at(array) for name, array in self.states.items()}
+        return found | {"lengths": at(self.lengths), "drop": at(self.drop)}
+
+    def _weights_at(self) -> native.WeightsAt:
+        return native.WeightsAt(**{name: at(array) for name, array in self.weights.items()})
+
+    def _weights(self) -> dict[str, Floats | None]:
+        """Every weight that the case has; gains near 1, the product with h damped where it could grow without bound."""
+        case = self.case
+        damped = 0.4 if case.names & UNBOUNDED else 1.0
+        scale = {
+            "w_ih": 1.5 * case.I**-0.5 * damped, "w_hh": case.R**-0.5 * damped,
+            "w_hr": case.H**-0.5, "peephole": 0.5,
+        }  # fmt: skip
+        absent = {
+            name for name in ("peephole", "learned_h", "learned_c") if not getattr(case, name)
+        }
+        found: dict[str, Floats | None] = {}
+        for name, shape in weight_shapes(case.cell, self.options, case.I, case.H, case.P).items():
+            if name in absent or not case.has(name):
+                found[name] = None
+            elif name.startswith("gain"):
+                gain = 1.0 + 0.3 * self._normal(shape)
+                found[name] = self.guarded.constant(gain, name=name)
+            else:
+                found[name] = self._constant(name, shape, scale.get(name, 1.0))
+        return found
+
+    def _drop(self) -> Floats | None:
+        case = self.case
+        if case.drop == "none":
+            return None
+        size = (case.N, case.R) if case.drop == "rows" else (case.N, case.G, case.R)
+        kept = self.draw.random(size) < 0.6
+        return self.guarded.constant(kept / np.float32(0.6), name="drop")
+
+    def _sent(self) -> dict[str, Any]:
+        """Gradients that arrive: dy, dh_n, dc_n and those of the trace, NaN where they are not read, None if absent."""
+        case = self.case
+        T, N, H = case.T, case.N, case.H
+        arrays: dict[str, Any] = {
+            "dy": self._sequence("dy", case.R).view,
+            "dh_n": self._constant("dh_n", (N, case.R)),
+        }
+        if case.cell == "lstm":
+            arrays["dc_n"] = self._constant("dc_n", (N, H))
+            dc = self._normal(self.sizes["c"])
+            dc[~self.on] = np.nan
+            arrays["dc"] = self.guarded.constant(dc, name="dc")
+        if case.cell != "rnn":
+            dgates = self._normal(self.sizes["gates"])
+            _, _, blocks, slots, width = dgates.shape
+            padded = np.moveaxis(dgates, 3, 2).reshape(T, N, slots, blocks * width)
+            padded[:, :, len(case.traced) :] = np.nan  # the GRU's fourth slot
+            padded[~self.on] = np.nan
+            dgates = padded.reshape(T, N, slots, blocks, width).swapaxes(2, 3)
+            arrays["dgates"] = self.guarded.constant(dgates, name="dgates")
+        return {name: array if case.has(name) else None for name, array in arrays.items()}
 
     def _lengths(self) -> NDArray[Any]:
         T, N = self.case.T, self.case.N
@@ -260,16 +236,13 @@ class Problem:
         return Strided(view, *strides(T, N, width, layout), outside)
 
 
-def check(case: Case, seed: int = 0) -> None:
-    """Forward in inference and in training, then backward, against the reference."""
+def everything(case: Case, seed: int = 0) -> dict[str, Any]:
+    """All that forward and backward give for the case; masked steps of gates and c are the same NaN."""
     problem = Problem(case, seed)
-    inference = problem.forward(save=False)
-    problem.judge_forward(inference)
     run = problem.forward()
-    for name in ("y", *OUTPUTS):
-        assert same_bits(run[name], inference[name]), f"{name} with and without saving"
-    expected, sent = problem.judge_forward(run), problem.sent()
-    problem.judge_backward(problem.backward(run, sent), sent, expected)
+    found = run | problem.backward(run)
+    problem.guarded.check()
+    return found
 
 
 def strides(T: int, N: int, width: int, layout: str) -> tuple[int, int]:
@@ -286,12 +259,6 @@ def at(array: NDArray[Any] | None) -> int:
     return 0 if array is None else array.ctypes.data
 
 
-def unblocked(gates: NDArray[Any], H: int) -> NDArray[Any]:
-    """From the kernels' layout to four arrays [T, N, H]."""
-    T, N, blocks = gates.shape[:3]
-    return np.moveaxis(gates, 3, 0).reshape(4, T, N, blocks * 16)[..., :H]
-
-
 def is_untouched(array: NDArray[Any]) -> bool:
     """Whether all bytes are what `Guarded.empty` filled it with."""
     return set(array.tobytes()) <= {0xFF}
@@ -300,10 +267,3 @@ def is_untouched(array: NDArray[Any]) -> bool:
 def same_bits(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
     """Whether both are absent or equal byte by byte."""
     return a is b if a is None or b is None else a.tobytes() == b.tobytes()
-
-
-def compare(quantity: str, found: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Each array of `found` that is there against the reference."""
-    for name, array in expected.items():
-        if found[name] is not None:
-            assert_close(found[name], array, quantity, "reference", name)

@@ -27,7 +27,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, **environment: Any) -> str:
 
 def test_the_library_is_there() -> None:
     assert native.available() and native.why_unavailable() == ""
-    assert native.isa() in {"baseline", "avx2", "avx512", "neon"}
+    assert native.isa() in {"baseline", "avx2", "avx512", "avx512bf16", "neon"}
     assert library.library_path().is_absolute()
 
 
@@ -35,7 +35,7 @@ def test_a_wrong_instruction_set_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     before = native.isa()
     said = refuse(monkeypatch, GATEWORK_ISA="sse9")
     assert said.startswith("GATEWORK_ISA=sse9: ")
-    assert "expected one of baseline, avx2, avx512, neon" in said
+    assert "expected one of baseline, avx2, avx512, avx512bf16, neon" in said
     assert native.isa() == before
 
 

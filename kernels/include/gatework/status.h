@@ -29,8 +29,8 @@ GW_API const char* gw_status_text(int32_t status);
 /* Version of this C interface; raised when a signature or a layout changes. */
 GW_API int32_t gw_interface_version(void);
 
-/* Chooses the instruction set: "baseline", "avx2", "avx512", "neon", or null for the best one that this processor
- * has. Until it is called the best one is in use. Not to be called while another entry point runs. */
+/* Chooses the instruction set: "baseline", "avx2", "avx512", "avx512bf16", "neon", or null for the best one that this
+ * processor has. Until it is called the best one is in use. Not to be called while another entry point runs. */
 GW_API int32_t gw_choose_isa(const char* name);
 
 /* Name of the instruction set in use; static storage. */

@@ -24,8 +24,8 @@ def explain_path(module: Explained, *args: Any, **kwargs: Any) -> str:
         args, kwargs: what the call would get.
 
     Returns:
-        "native (...)", "cudnn (...)" or "composed (...)" with the reason and what would change it. Under autocast the
-        native and composed paths compute in the dtype of the weights.
+        "native (...)", "cudnn (...)" or "composed (...)" with the reason and what would change it. Under autocast to
+        bfloat16 the native path multiplies in bfloat16; the composed path computes in the dtype of the weights.
 
     Raises:
         OptionError: `module` is not a gatework layer. ShapeError: the call would raise it.

@@ -1,71 +1,76 @@
-"""`gatework.LSTM`: torch.nn.LSTM's arguments, weights, names and results, and lengths, mask, reset and a trace.
+"""`gatework.LSTM`: torch.nn.LSTM's arguments, weights, names and results, and the options of the family.
 
-The equations stand in reference/lstm.py, one layer's run in ops/lstm.py. Not a subclass of torch.nn.LSTM: torch.compile
-refuses those. Not here: dropout inside the recurrence, layer norm, peepholes.
+The equations with every option stand in reference/lstm.py, one layer in ops/recurrent.py, the stack in recurrent.py.
+Not a subclass of torch.nn.LSTM: torch.compile refuses those.
 """
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NoReturn
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.utils.rnn import PackedSequence
 
-from gatework.errors import ShapeError
-from gatework.layers import check
-from gatework.layers.arguments import check_own, check_types, check_values
-from gatework.layers.masked import repeat_last_output
-from gatework.layers.packed import pack_like, unpack
-from gatework.layers.parameters import collect, parameter_shapes
-from gatework.ops import lstm as ops
-from gatework.ops.lstm import Weights
-from gatework.ops.path import Path
-from gatework.ops.trace import Trace
+from gatework.layers.arguments import ActivationGiven, Mistakes
+from gatework.layers.parameters import set_forget_bias
+from gatework.layers.recurrent import Recurrent
+from gatework.ops.family import Precision
 
-State = tuple[Tensor, Tensor]
+REFUSED = {
+    "reset_after": "an LSTM has no reset gate; it belongs to the GRU",
+    "nonlinearity": 'it belongs to the RNN; use activations=("sigmoid", "tanh", "tanh")',
+}
 
 
-class _Call(NamedTuple):
-    """A checked call: x with three axes, h0, c0 [L*D, N, H] or None, and the weights of each layer and direction."""
-
-    x: Tensor
-    hx: State | None
-    weights: list[list[Weights]]
-    lengths: Tensor | None
-    mask: Tensor | None
-    reset: Tensor | None
-    batch_first: bool
-
-
-class LSTM(nn.Module):
+class LSTM(Recurrent):
     """A stack of LSTM layers over whole sequences, a drop-in for torch.nn.LSTM.
 
     i = sigmoid(W_ii x + b_ii + W_hi h + b_hi), f, o alike, g with tanh; c' = f * c + i * g; h' = o * tanh(c').
+    Options that are off leave parameters, names and results exactly torch's.
 
     Args:
         input_size: features I of a step.
-        hidden_size: units H of every layer.
+        hidden_size: units H of every layer, or a list with one size per layer; states then are lists over layers.
         num_layers: layers L, each reading the output of the one below.
         bias: whether there are b_ih and b_hh.
         batch_first: input and output are [N, T, .] instead of [T, N, .]; states never are.
         dropout: probability with which outputs of all but the last layer are zeroed in training.
         bidirectional: a second direction per layer reads backwards in time; D = 2.
-        proj_size: h is projected to P < H features; runs in the composed path.
+        proj_size: h is projected to P < H features.
         device, dtype: of the parameters.
+        recurrent_dropout: probability with which units of h are dropped before W_hh in training; the mask is drawn
+            once per call, layer and direction (Gal & Ghahramani 2016) and does not touch the output.
+        recurrent_dropout_per_gate: one such mask per gate, as Keras has it.
+        recurrent_dropout_mode: "variational" as above, or "candidate": g is dropped instead, anew at each step
+            (Semeniuta, Severyn & Barth 2016).
+        zoneout_h, zoneout_c: probability with which a unit of h or c keeps its value over a step in training; in eval
+            mode the expectation is taken (Krueger et al. 2017).
+        weight_dropout: probability with which entries of W_hh are dropped, drawn once per call in training (Merity,
+            Keskar & Socher 2018).
+        layer_norm: both products and the cell state are normalised, and one bias remains (Ba, Kiros & Hinton 2016,
+            appendix).
+        peephole: i and f see c, o sees c', each through a diagonal weight (Gers, Schraudolph & Schmidhuber 2002).
+        coupled: f = 1 - i, so f has no weights (Greff et al. 2017).
+        activations: of (gates, candidate, output), each a name or (name, alpha[, beta]): sigmoid, tanh, relu, affine,
+            leaky_relu, thresholded_relu, scaled_tanh, hard_sigmoid, elu, softsign, softplus.
+        cell_clip: c is held in [-cell_clip, cell_clip]; None is no bound (Sak, Senior & Beaufays 2014).
         forget_bias: the sum of both biases of f at creation; None leaves them as torch draws them.
+        learned_state: the state at a start (no hx, or a reset) is not zeros but learned, per layer and direction.
+        residual: each layer, the first too, adds what it reads to its output; the sizes must agree (refused otherwise).
+            States and traces are without the sum.
         masked_output: "zero", or "carry" to repeat the last output where a step does not happen, as Keras does.
+        recompute: gates are computed again for the backward pass instead of kept: less memory, more time.
+        precision: of the products on the CPU: "float32"; "bfloat16", with parameters, sums, gates and states in float32
+            (a bfloat16 module, or autocast, has the same and rounds the outputs too); "bfloat16_weights" or
+            "int8_weights" (a scale for each row of W) for inference only.
+        unknown: no further option is taken; the error names the nearest one that exists.
 
     Raises:
-        OptionError: a value is out of range. TypeError: it has the wrong type.
+        OptionError: a value is out of range, or options contradict each other. TypeError: a type or a name is wrong.
 
     Example:
         >>> import torch, gatework
-        >>> lstm = gatework.LSTM(8, 16, num_layers=2, batch_first=True)
+        >>> lstm = gatework.LSTM(8, 16, num_layers=2, batch_first=True, recurrent_dropout=0.2)
         >>> output, (h_n, c_n) = lstm(torch.randn(4, 20, 8), lengths=torch.tensor([20, 7, 0, 13]))
         >>> output.shape, h_n.shape
         (torch.Size([4, 20, 16]), torch.Size([2, 4, 16]))
@@ -74,10 +79,14 @@ class LSTM(nn.Module):
     Senior & Beaufays 2014.
     """
 
+    _cell = "lstm"
+    _roles = ("gates", "candidate", "output")
+    _refused = REFUSED
+
     def __init__(
         self,
         input_size: int,
-        hidden_size: int,
+        hidden_size: int | Sequence[int],
         num_layers: int = 1,
         bias: bool = True,
         batch_first: bool = False,
@@ -87,270 +96,64 @@ class LSTM(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
+        recurrent_dropout: float = 0.0,
+        recurrent_dropout_per_gate: bool = False,
+        recurrent_dropout_mode: Literal["variational", "candidate"] = "variational",
+        zoneout_h: float = 0.0,
+        zoneout_c: float = 0.0,
+        weight_dropout: float = 0.0,
+        layer_norm: bool = False,
+        peephole: bool = False,
+        coupled: bool = False,
+        activations: Sequence[ActivationGiven] = ("sigmoid", "tanh", "tanh"),
+        cell_clip: float | None = None,
         forget_bias: float | None = None,
+        learned_state: bool = False,
+        residual: bool = False,
         masked_output: Literal["zero", "carry"] = "zero",
+        recompute: bool = False,
+        precision: Precision = "float32",
+        **unknown: NoReturn,
     ) -> None:
-        super().__init__()
-        check_types(input_size, hidden_size, bias, batch_first)
-        check_values(input_size, hidden_size, num_layers, dropout, proj_size)
-        check_own(bias, forget_bias, masked_output)
-        if dropout > 0 and num_layers == 1:
-            warnings.warn(
-                f"dropout={dropout} acts between layers and num_layers=1 has nothing between; "
-                "use more layers or a Dropout behind this one",
-                stacklevel=2,
-            )
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.bias = bias
-        self.batch_first = batch_first
-        self.dropout = float(dropout)
-        self.bidirectional = bidirectional
-        self.proj_size = proj_size
-        self.forget_bias = forget_bias
-        self.masked_output = masked_output
-        self._shapes = parameter_shapes(
-            input_size, hidden_size, num_layers, bias, bidirectional, proj_size
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            recurrent_dropout=recurrent_dropout,
+            recurrent_dropout_per_gate=recurrent_dropout_per_gate,
+            recurrent_dropout_mode=recurrent_dropout_mode,
+            zoneout_h=zoneout_h,
+            weight_dropout=weight_dropout,
+            layer_norm=layer_norm,
+            activations=activations,
+            learned_state=learned_state,
+            residual=residual,
+            masked_output=masked_output,
+            recompute=recompute,
+            precision=precision,
         )
-        for direction in (d for layer in self._shapes for d in layer):
-            for name, shape in direction:
-                parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                self.register_parameter(name, parameter)
-        self.reset_parameters()
+        self.proj_size = proj_size
+        self.zoneout_c = zoneout_c
+        self.peephole = peephole
+        self.coupled = coupled
+        self.cell_clip = cell_clip
+        self.forget_bias = forget_bias
+        self._build(device, dtype, unknown)
+
+    def _check(self, mistakes: Mistakes) -> None:
+        super()._check(mistakes)
+        P, sizes = self.proj_size, self._sizes() if not mistakes else []
+        if mistakes.kind("proj_size", P, int) and P < 0:
+            mistakes.add(f"proj_size should be positive, or zero to disable projections, got {P}")
+        for H in {H for H in sizes if P >= H}:
+            mistakes.add(f"proj_size has to be smaller than hidden_size, got {P} and {H}")
 
     def reset_parameters(self) -> None:
-        """Draws every parameter from U(-1/sqrt(H), 1/sqrt(H)) in torch's order: the same seed gives torch's weights."""
-        bound = 1.0 / math.sqrt(self.hidden_size)
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
-        if self.forget_bias is None:
-            return
-        H = self.hidden_size
-        with torch.no_grad():
-            for name, parameter in self.named_parameters():
-                if name.startswith("bias_"):
-                    value = self.forget_bias if name.startswith("bias_ih") else 0.0
-                    parameter[H : 2 * H] = value
-
-    def forward(
-        self,
-        input: Tensor | PackedSequence,
-        hx: State | None = None,
-        *,
-        lengths: Tensor | Sequence[int] | None = None,
-        mask: Tensor | None = None,
-        reset: Tensor | None = None,
-        return_trace: bool = False,
-    ) -> Any:
-        """Runs the stack over a batch of sequences.
-
-        Args:
-            input: [T, N, I]; [N, T, I] where batch_first; [T, I] for one sequence; or a PackedSequence.
-            hx: (h_0 [L*D, N, H or P], c_0 [L*D, N, H]), without N for one sequence; zeros where None.
-            lengths: [N] integers from 0 to T, on any device, in any order: steps from there on do not happen.
-            mask: bool, laid out like the input without its last axis: where False the step does not happen and the
-                state is carried.
-            reset: bool, likewise: a new sequence starts here, so the state is set back to zeros before this step
-                (the backward direction: before the step that precedes it).
-            return_trace: also return the gates and states of every step.
-
-        Returns:
-            output [T, N, D*H] laid out like the input, (h_n, c_n) after each row's last step, and where asked for a
-            list over layers of `Trace`.
-
-        Raises:
-            ShapeError: a shape, dtype, device, length or weight does not fit.
-        """
-        if isinstance(input, PackedSequence):
-            return self._forward_packed(input, hx, (lengths, mask, reset), return_trace)
-        call = self._arrange(input, hx, lengths, mask, reset)
-        y, state, traces = self._run(call, return_trace)
-        if input.dim() == 2:
-            y, state = y.squeeze(1), (state[0].squeeze(1), state[1].squeeze(1))
-            traces = [Trace(*(v.squeeze(2) for v in trace)) for trace in traces]
-        elif call.batch_first:
-            traces = [Trace(*(v.transpose(1, 2) for v in trace)) for trace in traces]
-        return (y, state, traces) if return_trace else (y, state)
-
-    def path_of(
-        self,
-        input: Tensor | PackedSequence,
-        hx: State | None = None,
-        *,
-        lengths: Tensor | Sequence[int] | None = None,
-        mask: Tensor | None = None,
-        reset: Tensor | None = None,
-        return_trace: bool = False,
-    ) -> Path:
-        """The path that `forward` takes with these arguments; `gatework.explain_path` puts it into a sentence."""
-        if isinstance(input, PackedSequence):
-            self._refuse_with_packed((lengths, mask, reset))
-            x, lengths, _ = unpack(input)
-            call = self._arrange_time_first(x, _permuted(hx, input.sorted_indices), lengths)
-        else:
-            call = self._arrange(input, hx, lengths, mask, reset)
-        h0, c0 = (None, None) if call.hx is None else call.hx
-        options = (call.lengths, call.mask, call.reset, return_trace)
-        return ops.choose(call.x, h0, c0, call.weights[0], *options)
-
-    def _run(self, call: _Call, return_trace: bool) -> tuple[Tensor, State, list[Trace]]:
-        D = 2 if self.bidirectional else 1
-        y = call.x
-        h_n: list[Tensor] = []
-        c_n: list[Tensor] = []
-        traces: list[Trace] = []
-        for layer, weights in enumerate(call.weights):
-            own = slice(layer * D, (layer + 1) * D)
-            h0, c0 = (None, None) if call.hx is None else (call.hx[0][own], call.hx[1][own])
-            if layer > 0 and self.dropout > 0 and self.training:
-                y = self._drop(y, call.batch_first)
-            y, h, c, trace = ops.lstm(
-                y,
-                h0,
-                c0,
-                weights,
-                lengths=call.lengths,
-                mask=call.mask,
-                reset=call.reset,
-                batch_first=call.batch_first,
-                trace=return_trace,
-            )
-            h_n.append(h)
-            c_n.append(c)
-            traces += [] if trace is None else [trace]
-        if self.masked_output == "carry":
-            y = repeat_last_output(y, D, call.lengths, call.mask, call.batch_first)
-        if len(h_n) == 1:
-            return y, (h_n[0], c_n[0]), traces
-        return y, (torch.cat(h_n), torch.cat(c_n)), traces
-
-    def _drop(self, y: Tensor, batch_first: bool) -> Tensor:
-        """Dropout drawn time first, as torch draws it, so that the same seed drops the same outputs."""
-        if not batch_first:
-            return functional.dropout(y, self.dropout)
-        N, T, K = y.shape
-        return y * functional.dropout(y.new_ones(T, N, K), self.dropout).transpose(0, 1)
-
-    def _forward_packed(
-        self,
-        packed: PackedSequence,
-        hx: State | None,
-        options: tuple[Any, Any, Any],
-        return_trace: bool,
-    ) -> Any:
-        self._refuse_with_packed(options)
-        x, lengths, place = unpack(packed)
-        call = self._arrange_time_first(x, _permuted(hx, packed.sorted_indices), lengths)
-        y, state, traces = self._run(call, return_trace)
-        output = pack_like(packed, y, place)
-        state = _permuted(state, packed.unsorted_indices)
-        if not return_trace:
-            return output, state
-        if packed.unsorted_indices is not None:
-            back = packed.unsorted_indices
-            traces = [Trace(*(v.index_select(2, back) for v in trace)) for trace in traces]
-        if self.batch_first:
-            traces = [Trace(*(v.transpose(1, 2) for v in trace)) for trace in traces]
-        return output, state, traces
-
-    def _refuse_with_packed(self, options: tuple[Any, Any, Any]) -> None:
-        for name, option in zip(("lengths", "mask", "reset"), options, strict=True):
-            if option is not None:
-                raise ShapeError(
-                    f"{name} was given together with a PackedSequence, which has its own lengths; "
-                    "pass the padded tensor instead (torch.nn.utils.rnn.pad_packed_sequence)"
-                )
-
-    def _arrange(
-        self,
-        input: Tensor,
-        hx: State | None,
-        lengths: Tensor | Sequence[int] | None,
-        mask: Tensor | None,
-        reset: Tensor | None,
-    ) -> _Call:
-        """Checks a call and gives it a batch axis where it has none."""
-        if not isinstance(input, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ShapeError(f"LSTM: the input must be a tensor, got {type(input).__name__}")
-        if input.dim() not in (2, 3):
-            raise ShapeError(
-                f"LSTM: Expected input to be 2D or 3D, got {input.dim()}D instead; "
-                "give [T, I] for one sequence or a batch of sequences"
-            )
-        batched = input.dim() == 3
-        batch_first = self.batch_first and batched
-        steps = input.shape[:-1]
-        check.check_flags(mask, steps, input, "mask")
-        check.check_flags(reset, steps, input, "reset")
-        if lengths is not None:
-            N = steps[0 if batch_first else 1] if batched else None
-            lengths = check.check_lengths(lengths, N)
-        hx = check.check_pair(hx, batched)
-        if not batched:
-            input = input.unsqueeze(1)
-            mask, reset = (None if v is None else v.unsqueeze(1) for v in (mask, reset))
-        return self._arrange_time_first(input, hx, lengths, mask, reset, batch_first)
-
-    def _arrange_time_first(
-        self,
-        x: Tensor,
-        hx: State | None,
-        lengths: Tensor | None,
-        mask: Tensor | None = None,
-        reset: Tensor | None = None,
-        batch_first: bool = False,
-    ) -> _Call:
-        """Checks x (with its batch axis, time first unless batch_first), the states and the weights."""
-        weights = collect(self, self._shapes)
-        first = weights[0][0].w_ih
-        x = check.check_input(x, self.input_size, first, "LSTM")
-        N, T = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
-        if T == 0:
-            raise ShapeError("the input has 0 steps, expected sequence length to be larger than 0")
-        if hx is not None:
-            LD = self.num_layers * (2 if self.bidirectional else 1)
-            h_shape = (LD, N, self.proj_size or self.hidden_size)
-            h0 = check.check_state(hx[0], h_shape, x, "hidden[0]")
-            c0 = check.check_state(hx[1], (LD, N, self.hidden_size), x, "hidden[1]")
-            hx = (h0, c0)
-        return _Call(x, hx, weights, lengths, mask, reset, batch_first)
-
-    @property
-    def all_weights(self) -> list[list[nn.Parameter]]:
-        """The parameters of each layer and direction, in torch's order."""
-        return [
-            [getattr(self, name) for name, _ in direction]
-            for layer in self._shapes
-            for direction in layer
-        ]
-
-    def flatten_parameters(self) -> None:
-        """Does nothing: there is no flat copy to refresh. Kept because callers of torch.nn.LSTM call it."""
-
-    def extra_repr(self) -> str:
-        """torch's words for torch's options, then ours where they are on."""
-        words = [f"{self.input_size}, {self.hidden_size}"]
-        for name, default in _REPR_DEFAULTS.items():
-            value = getattr(self, name)
-            if value != default:
-                words.append(f"{name}={value!r}")
-        return ", ".join(words)
-
-
-_REPR_DEFAULTS: dict[str, object] = {
-    "proj_size": 0,
-    "num_layers": 1,
-    "bias": True,
-    "batch_first": False,
-    "dropout": 0,
-    "bidirectional": False,
-    "forget_bias": None,
-    "masked_output": "zero",
-}
-
-
-def _permuted(state: State | None, order: Tensor | None) -> Any:
-    if state is None or order is None:
-        return state
-    return state[0].index_select(1, order), state[1].index_select(1, order)
+        """Draws every parameter as torch does, then sets the forget bias where one was asked for."""
+        super().reset_parameters()
+        if self.forget_bias is not None:
+            set_forget_bias(self, self.forget_bias)

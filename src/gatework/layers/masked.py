@@ -1,4 +1,4 @@
-"""The output where a step did not happen: its zeros come from the kernels, the repeated output is made here."""
+"""The output where a step did not happen: zeros come from ops; repeated outputs and residual sums are made here."""
 
 from __future__ import annotations
 
@@ -27,3 +27,17 @@ def repeat_last_output(
     zeros = torch.zeros_like(y[0].chunk(D, -1)[0])
     parts = (carried(v, happens, zeros, d == 1) for d, v in enumerate(y.chunk(D, dim=-1)))
     return torch.cat(tuple(parts), dim=-1)
+
+
+def add_where_it_happens(
+    y: Tensor, x: Tensor, lengths: Tensor | None, mask: Tensor | None, batch_first: bool
+) -> Tensor:
+    """y + x, both [T, N, K] or [N, T, K], and 0 at steps that did not happen."""
+    if lengths is None and mask is None:
+        return y + x
+    steps = y.shape[1 if batch_first else 0]
+    mask = mask.transpose(0, 1) if mask is not None and batch_first else mask
+    happens = steps_that_happen(steps, None if lengths is None else lengths.to(y.device), mask)
+    assert happens is not None
+    happens = happens.transpose(0, 1) if batch_first else happens
+    return torch.where(happens[..., None], y + x, 0.0)

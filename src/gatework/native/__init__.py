@@ -1,37 +1,63 @@
 """The compiled kernels as functions on NumPy arrays; the only room that knows ctypes.
 
-Arrays in, arrays out: `lstm_forward`, `lstm_backward`, `LSTMStream`, `sigmoid`, `tanh`. The `*_at` functions take
-addresses and serve `ops`, whose tensors are not NumPy's. Nothing here knows torch.
+Arrays in, arrays out: `lstm_forward`, `lstm_backward`, `LSTMStream`, the same of `gru` and `rnn`, `dropout_mask`,
+`sigmoid`, `tanh`. The `*_at` functions take addresses and serve `ops`, whose tensors are not NumPy's. No torch here.
 """
 
 from gatework.native.activations import sigmoid, tanh
+from gatework.native.deterministic import is_deterministic
+from gatework.native.gru import gru_backward, gru_forward
 from gatework.native.library import available, isa, why_unavailable
-from gatework.native.lstm import (
+from gatework.native.lstm import lstm_backward, lstm_forward
+from gatework.native.pool import pooled, pooled_bytes, release_pool
+from gatework.native.random import dropout_at, dropout_mask
+from gatework.native.recurrent import (
+    BackwardAt,
+    ForwardAt,
     Layout,
-    LSTMStream,
+    Options,
+    WeightsAt,
     backward_at,
     forward_at,
-    lstm_backward,
-    lstm_forward,
+    norm_floats,
+    split,
 )
-from gatework.native.pool import pooled, pooled_bytes, release_pool
+from gatework.native.rnn import rnn_backward, rnn_forward
+from gatework.native.stream import GRUStream, LSTMStream, RNNStream
 from gatework.native.threads import get_num_threads, set_num_threads
+from gatework.native.weights import Weights
 
 __all__ = [
+    "BackwardAt",
+    "ForwardAt",
+    "GRUStream",
     "LSTMStream",
     "Layout",
+    "Options",
+    "RNNStream",
+    "Weights",
+    "WeightsAt",
     "available",
     "backward_at",
+    "dropout_at",
+    "dropout_mask",
     "forward_at",
     "get_num_threads",
+    "gru_backward",
+    "gru_forward",
+    "is_deterministic",
     "isa",
     "lstm_backward",
     "lstm_forward",
+    "norm_floats",
     "pooled",
     "pooled_bytes",
     "release_pool",
+    "rnn_backward",
+    "rnn_forward",
     "set_num_threads",
     "sigmoid",
+    "split",
     "tanh",
     "why_unavailable",
 ]

@@ -1,7 +1,7 @@
 """Finds and loads the compiled library, and turns its statuses into errors.
 
-The library lies beside this file, or where `GATEWORK_LIBRARY` says. `GATEWORK_ISA` (baseline, avx2, avx512, neon)
-forces an instruction set.
+The library lies beside this file, or where `GATEWORK_LIBRARY` says. `GATEWORK_ISA` forces an instruction set: baseline,
+avx2, avx512, avx512bf16 or neon.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gatework.errors import KernelError
 
-INTERFACE_VERSION = 1
+INTERFACE_VERSION = 2
 
 
 def library_path() -> Path:
@@ -61,7 +61,7 @@ def load() -> ctypes.CDLL:
     if wanted and library.gw_choose_isa(wanted.encode()):
         raise KernelError(
             f"GATEWORK_ISA={wanted}: this build or this processor does not have it; "
-            f"expected one of baseline, avx2, avx512, neon, or nothing ({library.gw_isa().decode()})"
+            f"expected one of baseline, avx2, avx512, avx512bf16, neon, or nothing ({library.gw_isa().decode()})"
         )
     return library
 
@@ -85,7 +85,7 @@ def why_unavailable() -> str:
 
 
 def isa() -> str:
-    """The instruction set in use: "avx512", "avx2", "baseline" or "neon".
+    """The instruction set in use: "avx512bf16", "avx512", "avx2", "baseline" or "neon".
 
     Raises:
         KernelError: the library is not available.

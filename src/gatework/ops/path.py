@@ -17,6 +17,7 @@ from torch import Tensor
 from gatework import native
 from gatework.errors import SlowPathWarning
 from gatework.ops import torch_state
+from gatework.ops.family import TORCH_ACTIVATIONS, Activation, Options, Weights
 
 
 class Path(NamedTuple):
@@ -29,23 +30,65 @@ class Path(NamedTuple):
 
 
 _NATIVE = Path("native", "float32 on the CPU is what the compiled kernels take")
+_ROUNDED = Path("native", "the compiled kernels multiply in bfloat16 and add in float32")
 _CUDNN = Path("cudnn", "the tensors are on a CUDA device and every option is one that cuDNN has")
 _CUDNN_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _WHY_NO_KERNELS = native.why_unavailable()  # asked once: the compiler cannot trace the question
 _announced: set[str] = set()
 
 
-def choose(tensors: Sequence[Tensor | None], *, projected: bool, beyond_torch: bool) -> Path:
-    """The path for these tensors, the input first; beyond_torch: lengths, mask, reset or a trace is asked for."""
+def choose(
+    tensors: Sequence[Tensor | None],
+    weights: Weights,
+    options: Options,
+    *,
+    drop: Sequence[Tensor | None],
+    beyond_torch: bool,
+) -> Path:
+    """The path for these tensors, the input first.
+
+    weights: of one direction, to see which exist. drop: the factors of h. beyond_torch: lengths, mask, reset or a trace
+    is asked for.
+    """
     x = tensors[0]
     assert x is not None
+    way = _transformed([*tensors, *drop])
+    if way is None and x.device.type != "cpu":
+        way = _on_device(x, _beyond_torch(weights, options, drop), beyond_torch)
+    way = way or _for_dtype(x.dtype) or _for_kernels(drop)
+    return way or (_ROUNDED if rounds(x, options) else _NATIVE)
+
+
+def rounds(x: Tensor, options: Options) -> bool:
+    """The kernels multiply in bfloat16: the option, the tensors or autocast ask for it."""
     return (
-        _transformed(tensors)
-        or _on_device(x, beyond_torch)
-        or _for_dtype(x.dtype)
-        or _for_options(projected)
-        or _NATIVE
+        options.precision == "bfloat16"
+        or x.dtype == torch.bfloat16
+        or torch_state.autocasts_to_bfloat16(x)
     )
+
+
+def _beyond_torch(weights: Weights, options: Options, drop: Sequence[Tensor | None] = ()) -> str:
+    """An option of this call that torch's own operators lack, in words; empty where there is none."""
+    own = (TORCH_ACTIVATIONS[options.cell],)
+    if options.cell == "rnn":
+        own = (*own, (Activation("relu", 0.0, 0.0),))
+    found = {
+        "recurrent dropout": any(factor is not None for factor in drop),
+        "other activations": options.activations not in own,
+        "a clipped cell": options.cell_clip > 0,
+        "zoneout": options.zoneout_h > 0 or options.zoneout_c > 0,
+        "candidate dropout": options.candidate_dropout > 0 and options.training,
+        "coupled gates": options.coupled,
+        "the reset before the product": options.cell == "gru" and not options.reset_after,
+        "layer normalisation": options.layer_norm,
+        "peepholes": weights.peephole is not None,
+        "a learned state": weights.learned_h is not None or weights.learned_c is not None,
+    }
+    for words, chosen in found.items():
+        if chosen:
+            return words
+    return ""
 
 
 def _transformed(tensors: Sequence[Tensor | None]) -> Path | None:
@@ -55,7 +98,7 @@ def _transformed(tensors: Sequence[Tensor | None]) -> Path | None:
             "a torch.func transform (vmap, grad, jvp, ...) is active and looks inside the layer",
             "call the layer outside the transform where speed counts",
         )
-    if any(torch_state.is_dual(t) for t in tensors):
+    if torch_state.has_duals() and any(torch_state.is_dual(t) for t in tensors):
         return Path(
             "composed",
             "forward-mode differentiation carries tangents through the layer",
@@ -73,16 +116,16 @@ def _transformed(tensors: Sequence[Tensor | None]) -> Path | None:
     return None
 
 
-def _on_device(x: Tensor, beyond_torch: bool) -> Path | None:
+def _on_device(x: Tensor, beyond: str, beyond_torch: bool) -> Path:
     kind = x.device.type
-    if kind == "cpu":
-        return None
     if kind == "meta":
         return Path("composed", "meta tensors have shapes but no data", warn=False)
     if kind != "cuda":
         return Path(
             "composed", f"there is no fused kernel for the device {kind}", "move to the CPU"
         )
+    if beyond:
+        return Path("composed", f"cuDNN does not have {beyond}", "leave it out where speed counts")
     if beyond_torch:
         return Path(
             "composed",
@@ -95,22 +138,24 @@ def _on_device(x: Tensor, beyond_torch: bool) -> Path | None:
 
 
 def _for_dtype(dtype: torch.dtype) -> Path | None:
-    if dtype == torch.float32:
+    if dtype in (torch.float32, torch.bfloat16):
         return None
     return Path(
         "composed",
-        f"the compiled kernels take float32 and this is {str(dtype).removeprefix('torch.')}",
+        f"the compiled kernels take float32 and bfloat16, and this is {str(dtype).removeprefix('torch.')}",
         "call .float() on the module and its input",
     )
 
 
-def _for_options(projected: bool) -> Path | None:
-    if projected:
-        return Path(
-            "composed", "the kernels have no projection yet", "use proj_size=0 where speed counts"
-        )
+def _for_kernels(drop: Sequence[Tensor | None]) -> Path | None:
     if _WHY_NO_KERNELS:
         return Path("composed", f"the kernels cannot be used: {_WHY_NO_KERNELS}")
+    if torch.is_grad_enabled() and any(f is not None and f.requires_grad for f in drop):
+        return Path(
+            "composed",
+            "a dropout factor requires a gradient, which the kernels do not give",
+            "detach it where speed counts",
+        )
     return None
 
 

@@ -15,9 +15,14 @@ def is_transformed() -> bool:
     return torch._C._are_functorch_transforms_active()  # pyright: ignore[reportPrivateUsage]
 
 
+def has_duals() -> bool:
+    """A level of forward-mode differentiation is open, so that tensors may carry tangents."""
+    return forward_ad._current_level >= 0  # pyright: ignore[reportPrivateUsage]
+
+
 def is_dual(t: Tensor | None) -> bool:
     """t carries a tangent of forward-mode differentiation."""
-    if t is None or forward_ad._current_level < 0:  # pyright: ignore[reportPrivateUsage]
+    if t is None or not has_duals():
         return False
     return forward_ad.unpack_dual(t).tangent is not None
 
@@ -38,11 +43,21 @@ def is_traced(t: Tensor) -> bool:
     return isinstance(t, (FakeTensor, FunctionalTensor))
 
 
+def is_eager(t: Tensor) -> bool:
+    """A plain call on a plain tensor: nobody looks on, nothing is transformed, no tangent is carried."""
+    return type(t) in PLAIN and not (is_transformed() or is_watched() or is_dual(t))
+
+
 def has_values(t: Tensor) -> bool:
     """The values of t can be looked at: not while compiling, under a transform, or without data."""
     if torch.compiler.is_compiling() or is_transformed():
         return False
     return type(t) in PLAIN and not t.is_meta
+
+
+def autocasts_to_bfloat16(t: Tensor) -> bool:
+    """An autocast region that asks for bfloat16 is active for the device of t."""
+    return autocast_is_on(t) and torch.get_autocast_dtype(t.device.type) == torch.bfloat16
 
 
 def autocast_is_on(t: Tensor) -> bool:

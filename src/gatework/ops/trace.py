@@ -1,19 +1,23 @@
 """The trace of a layer: every gate and state of every step, and how values are carried over steps that did not happen.
 
-`from_saved` and `to_saved` turn the kernels' layout ([T, N, Hb, 4, 16], units in blocks of 16) into a trace and back.
+`from_saved` and `to_saved` turn the kernels' layout ([T, N, Hb, S, 16], units in blocks of 16) into a trace and back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from gatework.ops.family import Options, gates
 
 BLOCK = 16
 
 
-class Trace(NamedTuple):
+class LSTMTrace(NamedTuple):
     """Gates i, f, g, o after activation and states c, h after each step, each [D, T, N, H], in input-time order.
 
     With a projection h is [D, T, N, P]; where the layer is batch first the tensors are [D, N, T, H]; an unbatched input
@@ -34,13 +38,32 @@ class Trace(NamedTuple):
     h: Tensor
 
 
+class GRUTrace(NamedTuple):
+    """Gates r, z, n after activation and the state h after each step; shapes and masked steps as in `LSTMTrace`."""
+
+    r: Tensor
+    z: Tensor
+    n: Tensor
+    h: Tensor
+
+
+class RNNTrace(NamedTuple):
+    """The state h after each step; shapes and masked steps as in `LSTMTrace`."""
+
+    h: Tensor
+
+
+Trace = LSTMTrace
+LayerTrace = LSTMTrace | GRUTrace | RNNTrace
+
+
 class LayerResult(NamedTuple):
-    """What one layer gives: y laid out like the input, h_n and c_n [D, N, H], and the trace where it was asked for."""
+    """What one layer gives: y laid out like the input, h_n [D, N, R], c_n [D, N, H] (LSTM), and the trace or None."""
 
     y: Tensor
     h_n: Tensor
-    c_n: Tensor
-    trace: Trace | None
+    c_n: Tensor | None
+    trace: LayerTrace | None
 
 
 def set_back(reset: Tensor, reverse: bool) -> Tensor:
@@ -61,40 +84,80 @@ def carried(values: Tensor, event: Tensor, start: Tensor, reverse: bool) -> Tens
     return every.gather(0, last[:, :, None].expand(values.shape))
 
 
+def slots(options: Options) -> int:
+    """S: what the kernels save of each unit and step.
+
+    LSTM i, f, g, o (coupled i, g, o); GRU r, z, n and, where the reset gate comes after the product, what it
+    multiplies; RNN h before zoneout.
+    """
+    if options.cell == "lstm":
+        return gates(options)
+    return 1 if options.cell == "rnn" else 3 + options.reset_after
+
+
+class Carried(NamedTuple):
+    """A state [D, T, N, K] that holds the values of the steps that happened.
+
+    Per direction, starts [N, K] is the state before the first step, learned [K] what a reset sets it back to, None for
+    zeros.
+    """
+
+    values: Tensor
+    starts: Sequence[Tensor]
+    learned: Sequence[Tensor | None]
+
+    def over(self, happens: Tensor, reset: Tensor | None) -> Tensor:
+        """The state after every step; happens and reset are [T, N]."""
+        every: list[Tensor] = []
+        for d, own in enumerate(self.values.unbind()):
+            learned = self.learned[d]
+            own = torch.where(happens[..., None], own, 0.0 if learned is None else learned)
+            event = happens if reset is None else happens | set_back(reset, d == 1)
+            every.append(carried(own, event, self.starts[d], d == 1))
+        return torch.stack(every)
+
+
 def from_saved(
-    y: Tensor,
-    h0: Tensor,
-    c0: Tensor,
-    gates: Tensor,
-    c: Tensor,
+    options: Options,
+    h: Carried,
+    c: Carried | None,
+    saved: Tensor | None,
     happens: Tensor | None,
     reset: Tensor | None,
-) -> Trace:
-    """The trace of a kernel call: y [T, N, D*H], gates [D, T, N, Hb, 4, 16], c [D, T, N, Hb*16], states [D, N, H]."""
-    D, T, N = gates.shape[:3]
-    H = y.shape[2] // D
-    flat = gates.permute(4, 0, 1, 2, 3, 5).flatten(-2)[..., :H]  # [4, D, T, N, H]
-    h = y.view(T, N, D, H).permute(2, 0, 1, 3)  # [D, T, N, H]
-    c = c[..., :H]
-    if happens is None and reset is None:
-        i, f, g, o = flat.unbind()
-        return Trace(i, f, g, o, c, h)
-    on = torch.ones(T, N, dtype=torch.bool, device=y.device) if happens is None else happens
-    flat, c, h = (torch.where(on[..., None], v, 0.0) for v in (flat, c, h))
-    hs: list[Tensor] = []
-    cs: list[Tensor] = []
-    for d in range(D):
-        event = on if reset is None else on | set_back(reset, d == 1)
-        cs.append(carried(c[d], event, c0[d], d == 1))
-        hs.append(carried(h[d], event, h0[d], d == 1))
-    i, f, g, o = flat.unbind()
-    return Trace(i, f, g, o, torch.stack(cs), torch.stack(hs))
+) -> LayerTrace:
+    """The trace of a kernel call; saved: its gates [D, T, N, Hb, S, 16]."""
+    states = [v.values if happens is None else v.over(happens, reset) for v in (c, h) if v]
+    if options.cell == "rnn":
+        return RNNTrace(*states)
+    assert saved is not None
+    H = states[0].shape[-1]  # of c, or of the GRU's h
+    flat = saved.permute(4, 0, 1, 2, 3, 5).flatten(-2)[..., :H]  # [S, D, T, N, H]
+    if options.cell == "gru":
+        return GRUTrace(*_where(happens, flat[:3]).unbind(), *states)
+    if not options.coupled:
+        return LSTMTrace(*_where(happens, flat).unbind(), *states)
+    i, g, o = flat.unbind()
+    return LSTMTrace(*_where(happens, torch.stack([i, 1 - i, g, o])).unbind(), *states)
 
 
-def to_saved(trace: Trace) -> tuple[Tensor, Tensor]:
-    """gates [D, T, N, Hb, 4, 16] and c [D, T, N, Hb*16] as the kernels keep them; padding units are 0."""
-    H = trace.c.shape[-1]
-    pad = -H % BLOCK
-    gates = torch.stack(trace[:4], dim=3)  # [D, T, N, 4, H]
-    gates = torch.nn.functional.pad(gates, (0, pad)).unflatten(-1, (-1, BLOCK))
-    return gates.transpose(3, 4), torch.nn.functional.pad(trace.c, (0, pad))
+def to_saved(trace: LayerTrace, options: Options) -> tuple[Tensor | None, Tensor | None]:
+    """gates [D, T, N, Hb, S, 16] and c [D, T, N, Hb*16] as the kernels keep them; padding units are 0."""
+    if isinstance(trace, RNNTrace):
+        return None, None
+    if isinstance(trace, GRUTrace):
+        fourth = [torch.zeros_like(trace.r)] if options.reset_after else []  # not of the trace
+        return _blocks([*trace[:3], *fourth]), None
+    i, f, g, o, c, _ = trace
+    padded = functional.pad(c, (0, -c.shape[-1] % BLOCK))
+    return _blocks([i, g, o] if options.coupled else [i, f, g, o]), padded
+
+
+def _blocks(values: Sequence[Tensor]) -> Tensor:
+    """[D, T, N, Hb, S, 16] from S of [D, T, N, H]."""
+    every = torch.stack([*values], dim=3)  # [D, T, N, S, H]
+    padded = functional.pad(every, (0, -every.shape[-1] % BLOCK))
+    return padded.unflatten(-1, (-1, BLOCK)).transpose(3, 4)
+
+
+def _where(happens: Tensor | None, values: Tensor) -> Tensor:
+    return values if happens is None else torch.where(happens[..., None], values, 0.0)
