@@ -1,6 +1,7 @@
 """What is computed: one LSTM layer, its weights, its input and the gradient that comes back, the same for everyone.
 
 A case is dense, or has lengths drawn uniformly from T/10 to T; the longest row fills the batch, as batching makes it.
+The other kinds compare our layers with each other on the input of a shape; `variants.py` says who runs in them.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,20 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-KINDS = ("dense", "lengths")
+KINDS = {
+    "dense": "every row has T steps",
+    "lengths": "lengths uniform in [T/10, T]",
+    "options": "every option of the family beside our plain LSTM",
+    "bfloat16": "bfloat16 products beside float32 ones",
+    "rows": "the same layer on more and more rows",
+    "steps": "the same layer on more and more steps",
+    "units": "one unit less and one more",
+    "busy": "alone, and beside one spinning process per processor",
+}
+EIGHT = (
+    "32,200,128,256", "128,100,128,512", "32,100,64,128", "64,784,1,128",
+    "16,35,400,1150", "1,100,64,64", "1,100,128,256", "1,1000,64,128",
+)  # fmt: skip
 JOBS = {
     "forward": "forward pass in inference mode",
     "train": "forward and backward: gradients of the input, all weights and biases",
@@ -51,7 +65,7 @@ def shapes(text: str) -> tuple[Shape, ...]:
 
 @dataclass(frozen=True)
 class Case:
-    """One layer on one batch: shape N,T,I,H, kind "dense" or "lengths", and the seed of everything random in it."""
+    """One layer on one batch: shape N,T,I,H, a kind of `KINDS`, and the seed of everything random in it."""
 
     shape: Shape
     kind: str
@@ -60,7 +74,7 @@ class Case:
     @cached_property
     def lengths(self) -> NDArray[np.int64] | None:
         """[N] steps of each row in no order, or None where every row is full."""
-        if self.kind == "dense":
+        if self.kind != "lengths":
             return None
         T = self.shape.T
         lengths = self._random(1).integers(max(1, T // 10), T + 1, self.shape.N)

@@ -1,5 +1,7 @@
 """Where a run was measured, as far as it explains the numbers; and which processors a number of threads gets."""
 
+import hashlib
+import importlib.util
 import os
 import platform
 import subprocess
@@ -7,6 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 _SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+# parts of a run have these in common
+FIXED = ("processor", "system", "python", "code", "library")
 _POOLS = ("OMP", "MKL", "OPENBLAS", "GATEWORK")
 
 
@@ -34,6 +38,11 @@ def thread_variables(threads: int) -> dict[str, str]:
     return {f"{pool}_NUM_THREADS": str(threads) for pool in _POOLS}
 
 
+def threads() -> int:
+    """The number that `thread_variables` gave to this process."""
+    return int(os.environ.get(f"{_POOLS[0]}_NUM_THREADS", "1"))
+
+
 def describe(versions: list[str]) -> dict[str, str]:
     """The environment of a run: processor, system, Python, the contenders' versions, and the state of the source."""
     return {
@@ -44,6 +53,8 @@ def describe(versions: list[str]) -> dict[str, str]:
         "python": platform.python_version(),
         "versions": "; ".join(dict.fromkeys(versions)),
         "source": _commit(),
+        "code": _code(),
+        "library": _library(),
     }
 
 
@@ -69,3 +80,27 @@ def _commit() -> str:
     except FileNotFoundError:
         return "unknown"
     return done.stdout.strip() or "unknown"
+
+
+def _code() -> str:
+    """The first digits of a checksum of the Python that is measured and that measures."""
+    sums = hashlib.sha256()
+    for folder in (_package() or ROOT / "src", ROOT / "benchmarks"):
+        for path in sorted(folder.rglob("*.py")):
+            sums.update(path.read_bytes())
+    return sums.hexdigest()[:12]
+
+
+def _package() -> Path | None:
+    found = importlib.util.find_spec("gatework")
+    return Path(found.origin).parent if found and found.origin else None
+
+
+def _library() -> str:
+    """The first digits of the compiled library's checksum: it may be newer or older than the source."""
+    named = os.environ.get("GATEWORK_LIBRARY")
+    folder = (_package() or ROOT) / "native"
+    path = Path(named) if named else next(iter(sorted(folder.glob("libgatework.[sd][oy]*"))), None)
+    if path is None or not path.is_file():
+        return "none"
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

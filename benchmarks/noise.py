@@ -1,16 +1,28 @@
 """What disturbs a measurement: other processes on the machine, and threads of ours that still spin."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 _STAT = Path("/proc/stat")
 _IDLE = slice(3, 5)  # idle and waiting for a disk
+# Each byte begins or ends the spinning; the end of the input ends the process.
+_SPINNER = """
+import os, select
+while os.read(0, 1):
+    while not select.select([0], [], [], 0)[0]:
+        for _ in range(50_000): pass
+    os.read(0, 1)
+"""
+_SETTLE = 0.02  # seconds after which the scheduler has taken note of who is there
+_busy: list["Busy"] = []
 
 
 class Moment(NamedTuple):
-    """CPU seconds so far of the whole machine (None where it does not say) and of this process, and the clock."""
+    """CPU seconds so far of the machine (None where it does not say) and of us, `Busy` included; and the clock."""
 
     machine: float | None
     own: float
@@ -19,7 +31,8 @@ class Moment(NamedTuple):
 
 def now() -> Moment:
     """This moment."""
-    return Moment(_machine(), time.process_time(), time.perf_counter())
+    own = time.process_time() + sum(busy.seconds() for busy in _busy)
+    return Moment(_machine(), own, time.perf_counter())
 
 
 def foreign(start: Moment, end: Moment) -> float:
@@ -42,6 +55,45 @@ def rest(limit: float = 1.0) -> None:
         time.sleep(0.02)
         if time.process_time() - before < 0.002:
             return
+
+
+class Busy:
+    """One process for each processor that this one may use, which spins inside `with` and waits outside of it."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-S", "-c", _SPINNER]
+        count = len(os.sched_getaffinity(0))
+        self._processes = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0) for _ in range(count)
+        ]
+        _busy.append(self)
+
+    def __enter__(self) -> None:
+        self._tell()
+        time.sleep(_SETTLE)
+
+    def __exit__(self, *_: object) -> None:
+        self._tell()
+        time.sleep(_SETTLE)
+
+    def seconds(self) -> float:
+        """Processor time that they took so far."""
+        ticks = 0
+        for process in self._processes:
+            stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(stat[11]) + int(stat[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def close(self) -> None:
+        """Ends them, as the end of this process does, too."""
+        _busy.remove(self)
+        for process in self._processes:
+            process.communicate()
+
+    def _tell(self) -> None:
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(b".")
 
 
 def _machine() -> float | None:

@@ -9,23 +9,25 @@ import sys
 from dataclasses import replace
 
 from benchmarks import cases
-from benchmarks.command import carry_out, words
-from benchmarks.plan import Plan
+from benchmarks.command import QUICK, carry_out, words
+from benchmarks.plan import Plan, Planned
 
 PLAN = Plan(
     name="overhead",
-    shapes=cases.shapes("32,24,1,32;1,1,16,16"),
-    kinds=("dense",),
-    jobs=("forward", "recorded", "backward", "train"),
+    planned=tuple(
+        Planned(shape, "dense", ("forward", "recorded", "backward", "train"))
+        for shape in cases.shapes("32,24,1,32;1,1,16,16")
+    ),
     threads=(1, 2),
     mallocs=("default",),
+    hosts={"default": ("torch",)},
     peak=False,
 )
-QUICK = replace(PLAN, threads=(1,), rounds=2, slice_seconds=0.01, attempts=1, quick=True)
+_QUICK = replace(PLAN, threads=(1,), **QUICK)
 
 
 def main() -> int:
-    return carry_out(words(__doc__, PLAN).parse_args(), PLAN, QUICK, "us")
+    return carry_out(words(__doc__, PLAN).parse_args(), PLAN, _QUICK, "us")
 
 
 if __name__ == "__main__":

@@ -7,21 +7,40 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.cases import JOBS
+from benchmarks.bars import RULES, Check
+from benchmarks.cases import JOBS, KINDS
 from benchmarks.environment import ROOT
 from benchmarks.plan import Record, Run
-from benchmarks.table import HEAD, rows, verdict
+from benchmarks.table import HEAD, markdown, number, required, rows
 
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "speed.md"
-_UNITS = {"lstm": "ms", "overhead": "us"}
-_TITLES = {"lstm": "Whole sequences", "overhead": "What one call costs"}
+_UNITS = {"lstm": "ms", "options": "ms", "growth": "ms", "overhead": "us"}
+_TITLES = {
+    "lstm": "Whole sequences",
+    "options": "Options and the family",
+    "growth": "As work grows, and beside others",
+    "overhead": "What one call costs",
+}
 _OPENING = """# Speed
 
 Made by `python -m benchmarks.page` from the runs in `benchmarks/results`; not written by hand.
 [Why it is measured so, and how to read it](why/speed.md). Sizes are N,T,I,H: rows, steps, features, units.
 """
 _COLUMN_OF_JOB = HEAD.index("job")
+_BAR_HEAD = [
+    "bar",
+    "value",
+    "races",
+    "met",
+    "missed",
+    "unclear",
+    "least kept: where",
+    "value",
+    "bar",
+    "verdict",
+]
+Seen = tuple[Record, Check]
 
 
 def main() -> int:
@@ -41,9 +60,8 @@ def recorded(folder: Path = RESULTS) -> list[Run]:
 
 def page(runs: list[Run]) -> str:
     """The page in Markdown."""
-    if not runs:
-        return f"{_OPENING}\nNo run is recorded yet: `python -m benchmarks.lstm --out benchmarks/results/lstm.json`.\n"
-    return "\n".join([_OPENING, *(_section(run) for run in runs)])
+    empty = [] if runs else ["No run is recorded yet: `make bench`.\n"]
+    return "\n".join([_OPENING, *empty, _bars(runs), *(_section(run) for run in runs)])
 
 
 def _read(path: Path) -> Run:
@@ -56,26 +74,65 @@ def _read(path: Path) -> Run:
     return run
 
 
+def _bars(runs: list[Run]) -> str:
+    """Every bar with how often it was met and where least is left of it; a bar that no race touched says so."""
+    seen: list[Seen] = [(r, each) for run in runs for r in run.records for each in r.checks]
+    table = [
+        _bar(bar.row, bar.value, [s for s in seen if s[1].row == bar.row]) for bar, *_ in RULES
+    ]
+    return f"## Bars\n\n{markdown(_BAR_HEAD, table)}\n"
+
+
+def _bar(row: str, value: str, seen: list[Seen]) -> list[str]:
+    if not seen:
+        return [row, value, "0", "", "", "", "", "", "", "not measured"]
+    verdicts = [record.verdict(check) for record, check in seen]
+    counts = [sum(v.startswith(word) for v in verdicts) for word in ("met", "MISSED", "unclear")]
+    record, check = max(seen, key=lambda each: _short(*each))
+    final = record.final(check)
+    where = f"{check.who}, {record.shape} {record.job}, {_threads(record.threads)}, {record.malloc}"
+    worst = "met" if counts[0] == len(seen) else record.verdict(check)
+    return [
+        row,
+        value,
+        str(len(seen)),
+        *map(str, counts),
+        where,
+        number(final.value),
+        required(check),
+        worst,
+    ]
+
+
+def _short(record: Record, check: Check) -> float:
+    """How little is left of a bar: over 1 it is missed; what is missed comes before what is unclear."""
+    final = record.final(check)
+    left, right = (final.limit, final.value) if final.at_least else (final.value, final.limit)
+    used = left / right if right else float(left > 0) * 2
+    return used + (1e6 if record.verdict(check).startswith("MISSED") else 0)
+
+
 def _section(run: Run) -> str:
     parts = [f"## {_TITLES[run.plan.name]}\n", _facts(run)]
-    for kind in run.plan.kinds:
-        for job in run.plan.jobs:
-            found = [r for r in run.records if (r.kind, r.job) == (kind, job)]
-            if found:
-                parts.append(_part(found, kind, job, _UNITS[run.plan.name]))
+    keys = [(planned.kind, job) for planned in run.plan.planned for job in planned.jobs]
+    for kind, job in dict.fromkeys(keys):
+        found = [r for r in run.records if (r.kind, r.job) == (kind, job)]
+        if found:
+            parts.append(_part(found, kind, job, _UNITS[run.plan.name]))
     return "\n".join(parts)
 
 
 def _facts(run: Run) -> str:
     plan = run.plan
+    missing = len(run.missing)
     facts = {
         "command": f"`{run.command}`, {run.date}, seed {plan.seed}",
         **run.environment,
         "peak": _peaks(run.records),
-        "times": f"medians of {plan.rounds} rounds [best–worst]; ratio: a peer's time to ours",
+        "times": f"medians of up to {plan.rounds} rounds [best–worst]; ratio: to our time, or our plain LSTM's",
         "disturbances": _disturbances(run.records),
-        "bars": _verdicts(run.records),
         "left out": "; ".join(f"{name}: {reason}" for name, reason in run.absent.items()),
+        "not yet run": f"{missing} of {missing + len(run.records)} races" if missing else "",
     }
     return "\n".join(f"- {name}: {fact}" for name, fact in facts.items() if fact) + "\n"
 
@@ -103,26 +160,15 @@ def _disturbances(records: list[Record]) -> str:
     )
 
 
-def _verdicts(records: list[Record]) -> str:
-    found = [verdict(r, each) for r in records for each in r.comparisons if each.bar is not None]
-    return ", ".join(f"{found.count(word)} {word}" for word in dict.fromkeys(found))
-
-
 def _part(records: list[Record], kind: str, job: str, unit: str) -> str:
-    title = job.capitalize() + (", lengths uniform in [T/10, T]" if kind == "lengths" else "")
+    title = job.capitalize() + ("" if kind == "dense" else f", {kind}")
     found = sorted(records, key=lambda r: (r.threads, _order(r)))
     cells = [
         [*row[:_COLUMN_OF_JOB], *row[_COLUMN_OF_JOB + 1 :]] for r in found for row in rows(r, unit)
     ]
     head = [name for name in HEAD if name != "job"]
-    kept = [i for i in range(len(head)) if any(row[i] for row in cells)]
-    lines = [
-        [head[i] for i in kept],
-        ["---"] * len(kept),
-        *([row[i] for i in kept] for row in cells),
-    ]
-    table = "\n".join("| " + " | ".join(each) + " |" for each in lines)
-    return f"### {title}\n\n{JOBS[job].capitalize()}.{_notes(records)}\n\n{table}\n"
+    said = f"{KINDS[kind].capitalize()}; {JOBS[job]}."
+    return f"### {title}\n\n{said}{_notes(records)}\n\n{markdown(head, cells)}\n"
 
 
 def _order(record: Record) -> tuple[str, tuple[int, ...]]:

@@ -1,121 +1,129 @@
-"""The process in which one setting (threads, malloc) is measured; `benchmarks.measure` starts it and reads its lines.
+"""The process of one library under one setting (threads, malloc): it prepares contenders and runs slices when asked.
 
-Libraries read thread counts and malloc settings when they start, hence a process for each. One JSON object a line.
+`benchmarks.hosts` starts it. One JSON object a line comes in and one goes out; between two of them it sleeps, so that
+whoever is measured meanwhile has the processors to itself.
 """
 
 import argparse
+import contextlib
+import gc
 import json
-from dataclasses import asdict
+import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from benchmarks import agreement, environment
+from benchmarks import agreement, environment, noise
 from benchmarks.agreement import Disagreement
-from benchmarks.bars import compare
-from benchmarks.cases import Case
-from benchmarks.contenders import Prepared, present
+from benchmarks.bars import OURS
+from benchmarks.cases import Case, Shape
+from benchmarks.contenders import FIRST, HOSTS, Prepared, present
 from benchmarks.peak import Peak
-from benchmarks.plan import Entry, Plan, Record
-from benchmarks.race import Race, race
+from benchmarks.race import Local
 
-_PEAK = "peak"
+PEAK = "peak"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("plan", type=json.loads)
-    parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--malloc", required=True)
+    parser.add_argument("host", choices=HOSTS)
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--peak", type=Path)
     words = parser.parse_args()
-    environment.confine(words.threads)
-    Worker(Plan.from_mapping(words.plan), words.threads, words.malloc, words.peak).run()
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no reply
+    environment.confine(environment.threads())
+    worker = Worker(words.host, words.folder, words.peak)
+    for line in sys.stdin:
+        _reply(worker, json.loads(line), replies)
+
+
+def _reply(worker: "Worker", message: dict[str, Any], replies: TextIO) -> None:
+    task = getattr(worker, f"do_{message.pop('task')}")
+    try:
+        reply = {"found": task(**message)}
+    except Exception as error:  # a library that fails is a result, and its process goes on
+        reply = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
+    noise.rest()  # so that no thread of ours spins into the next one's time
+    replies.write(json.dumps(reply) + "\n")
+    replies.flush()
 
 
 class Worker:
-    """Measures every case of a plan in this process."""
+    """The contenders of one library; every `do_` is a task."""
 
-    def __init__(self, plan: Plan, threads: int, malloc: str, library: Path | None):
-        self.plan, self.threads, self.malloc = plan, threads, malloc
-        self.peak = None if library is None else Peak(library, threads)
-        self.modules, self.absent = present()
+    def __init__(self, host: str, folder: Path, peak: Path | None):
+        self._host, self._folder = host, folder
+        self._peak = None if peak is None else Peak(peak, environment.threads())
+        self._modules, self._absent = present(HOSTS[host])
+        self._ready: dict[str, Prepared] = {}
+        self._lanes: dict[tuple[str, str], Local] = {}
 
-    def run(self) -> None:
-        """Says where it runs, then one line per race."""
-        _say("environment", environment.describe([each.version() for each in self.modules]))
-        _say("absent", self.absent)
-        for shape in self.plan.shapes:
-            for kind in self.plan.kinds:
-                if kind == "dense" or shape.N > 1:
-                    self._measure(Case(shape, kind, self.plan.seed))
+    def do_hello(self) -> dict[str, Any]:
+        """Where it runs, the versions, and who is absent."""
+        versions = [module.version() for module in self._modules]
+        return {"environment": environment.describe(versions), "absent": self._absent}
 
-    def _measure(self, case: Case) -> None:
-        ready, errors = self._agreed(case)
-        for job in self.plan.jobs:
-            able = {name: each for name, each in ready.items() if job in each.timers}
-            if able:
-                _say("now", f"{case.shape} {case.kind} {job}")
-                _say("record", asdict(self._record(case, job, able, errors)))
+    def do_prepare(self, shape: list[int], kind: str, seed: int) -> dict[str, Any]:
+        """Gets the contenders of a case ready; the ones that do not agree are named and left out."""
+        gc.enable()
+        case = Case(Shape(*shape), kind, seed)
+        self._ready, self._lanes = {}, {}
+        found: dict[str, Any] = {"ready": {}, "disagree": [], "broken": {}}
+        for module in self._modules:
+            for name in module.names(case):
+                try:
+                    prepared = module.prepare(case, name)
+                    errors = agreement.check(name, prepared, self._expected(case, name, prepared))
+                except Disagreement as error:
+                    found["disagree"].append(str(error))
+                except Exception as error:  # of somebody's library: the others still race
+                    if name.startswith(OURS):
+                        raise
+                    found["broken"][name] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+                else:
+                    self._ready[name] = prepared
+                    found["ready"][name] = self._described(case, prepared, errors)
+        if self._peak is not None:
+            self._lanes[PEAK, ""] = Local(self._peak.timer)
+            found["peak_flops"] = self._peak.flops
+        gc.collect()
+        gc.disable()  # until the next case: it would fall on somebody's time
+        return found
 
-    def _agreed(self, case: Case) -> tuple[dict[str, Prepared], dict[str, dict[str, float]]]:
-        """Contenders whose answers are right, and their errors."""
-        _say("now", f"{case.shape} {case.kind} agreement")
-        expected = agreement.judge(case)
-        ready: dict[str, Prepared] = {}
-        errors: dict[str, dict[str, float]] = {}
-        for module in self.modules:
-            if not module.takes(case):
-                continue
-            name, prepared = module.name(case), module.prepare(case)
-            try:
-                errors[name] = agreement.check(name, prepared, expected)
-                ready[name] = prepared
-            except Disagreement as error:
-                _say("failure", f"{case.shape} {case.kind}, {self.threads} threads: {error}")
-        return ready, errors
+    def do_once(self, name: str, job: str) -> float:
+        """Seconds of a call, roughly."""
+        return self._lane(name, job).once()
 
-    def _record(
-        self, case: Case, job: str, ready: dict[str, Prepared], errors: dict[str, dict[str, float]]
-    ) -> Record:
-        first = self._race(ready, job)
-        found, missed = first, self._missed(case, job, first)
-        if missed and not self.plan.quick:
-            found = self._race(ready, job)  # a miss counts when a second run confirms it
-        entries = [
-            Entry(name, *found.timings[name], errors[name], ready[name].path) for name in ready
-        ]
-        seconds = {entry.contender: entry.seconds for entry in entries}
-        peak = self.peak and self.peak.flops / found.timings[_PEAK].seconds
-        return Record(
-            case.shape,
-            case.kind,
-            job,
-            self.threads,
-            self.malloc,
-            case.useful,
-            case.flops(job),
-            peak,
-            entries,
-            compare(case.kind, job, seconds),
-            missed if found is not first else {},
-            found.redone,
-            found.disturbed,
-        )
+    def do_slice(self, name: str, job: str, calls: int, warm: bool) -> list[Any]:
+        """The fields of a `race.Slice`."""
+        return [*self._lane(name, job).slice(calls, warm)]
 
-    def _race(self, ready: dict[str, Prepared], job: str) -> Race:
-        timers = {name: prepared.timers[job] for name, prepared in ready.items()}
-        if self.peak is not None:
-            timers[_PEAK] = self.peak.timer
-        return race(timers, self.plan.rounds, self.plan.slice_seconds, self.plan.attempts)
+    def _lane(self, name: str, job: str) -> Local:
+        job = "" if name == PEAK else job
+        if (name, job) not in self._lanes:
+            ready = self._ready[name]
+            self._lanes[name, job] = Local(ready.timers[job], ready.around)
+        return self._lanes[name, job]
 
-    def _missed(self, case: Case, job: str, found: Race) -> dict[str, float]:
-        seconds = {name: t.seconds for name, t in found.timings.items() if name != _PEAK}
-        return {c.peer: c.ratio for c in compare(case.kind, job, seconds) if not c.met}
+    def _expected(self, case: Case, name: str, prepared: Prepared) -> dict[str, Any]:
+        own = prepared.judge
+        label = "".join(c if c.isalnum() else "-" for c in f"{case.kind} {name if own else ''}")
+        path = self._folder / f"{case.shape}-{label}.npz"
+        if own is None and self._host != FIRST and not path.exists():
+            raise Disagreement(f"{name}: nobody judged this case")
+        return agreement.kept(path, own or (lambda: agreement.judge(case)))
 
-
-def _say(event: str, value: Any) -> None:
-    print(json.dumps({"event": event, "value": value}), flush=True)
+    @staticmethod
+    def _described(case: Case, prepared: Prepared, errors: dict[str, float]) -> dict[str, Any]:
+        return {
+            "jobs": list(prepared.timers),
+            "errors": errors,
+            "path": prepared.path,
+            "flops": case.flops("forward") if prepared.flops is None else prepared.flops,
+        }
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

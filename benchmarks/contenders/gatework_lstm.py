@@ -9,12 +9,8 @@ from benchmarks.contenders import Prepared
 from benchmarks.contenders.torch_lstm import prepare_module, with_weights
 
 
-def name(case: Case) -> str:
-    return "gatework"
-
-
-def takes(case: Case) -> bool:
-    return True
+def names(case: Case) -> tuple[str, ...]:
+    return ("gatework",) if case.kind in ("dense", "lengths") else ()
 
 
 def version() -> str:
@@ -23,7 +19,7 @@ def version() -> str:
     return f"gatework {gatework.__version__}, {native.isa()}"
 
 
-def prepare(case: Case) -> Prepared:
+def prepare(case: Case, name: str) -> Prepared:
     module = gatework.LSTM(case.shape.I, case.shape.H)
     with_weights(module, case)
     lengths = None if case.lengths is None else torch.from_numpy(case.lengths)

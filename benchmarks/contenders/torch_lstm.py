@@ -25,19 +25,15 @@ _PARAMETERS = {
 }
 
 
-def name(case: Case) -> str:
-    return "torch" if case.lengths is None else "torch padded"
-
-
-def takes(case: Case) -> bool:
-    return True
+def names(case: Case) -> tuple[str, ...]:
+    return {"dense": ("torch",), "lengths": ("torch padded",)}.get(case.kind, ())
 
 
 def version() -> str:
     return f"torch {torch.__version__}"
 
 
-def prepare(case: Case, dtype: torch.dtype = torch.float32) -> Prepared:
+def prepare(case: Case, name: str = "torch", dtype: torch.dtype = torch.float32) -> Prepared:
     module = with_weights(torch.nn.LSTM(case.shape.I, case.shape.H, dtype=dtype), case)
     ready = prepare_module(module, module, case)
     if case.lengths is None:

@@ -12,20 +12,16 @@ from benchmarks.cases import Case
 from benchmarks.contenders import Prepared
 from benchmarks.contenders.torch_lstm import prepare_module, version, with_weights
 
-__all__ = ["name", "prepare", "takes", "version"]
+__all__ = ["names", "prepare", "version"]
 
 
-def name(case: Case) -> str:
-    return "torch packed"
+def names(case: Case) -> tuple[str, ...]:
+    return ("torch packed",) if case.kind == "lengths" else ()
 
 
-def takes(case: Case) -> bool:
-    return case.lengths is not None
-
-
-def prepare(case: Case, dtype: torch.dtype = torch.float32) -> Prepared:
+def prepare(case: Case, name: str) -> Prepared:
     assert case.lengths is not None
-    module = with_weights(torch.nn.LSTM(case.shape.I, case.shape.H, dtype=dtype), case)
+    module = with_weights(torch.nn.LSTM(case.shape.I, case.shape.H), case)
     order = np.argsort(-case.lengths, kind="stable")
     lengths = torch.from_numpy(case.lengths[order])
 

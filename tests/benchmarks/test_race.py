@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from benchmarks import noise
-from benchmarks.race import race
+from benchmarks.race import Local, Pace, compete, race
 
 QUIET = {"rounds": 5, "slice_seconds": 4.0, "attempts": 1}
 
@@ -39,9 +39,8 @@ def test_everyone_goes_first_in_turn(monkeypatch: pytest.MonkeyPatch):
         return lambda: order.append(name) or 9.0  # type: ignore[func-returns-value]
 
     race({name: timer(name) for name in "abc"}, rounds=3, slice_seconds=1.0, attempts=1)
-    rounds = [
-        order[6 + 6 * n :: 2][:3] for n in range(3)
-    ]  # after two calls each to calibrate; two calls a slice
+    # after one call each to calibrate; a call longer than a slice needs none before it
+    rounds = [order[3 + 3 * n :][:3] for n in range(3)]
     assert rounds == [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"]]
 
 
@@ -59,3 +58,52 @@ def test_disturbed_slices_count_only_where_most_are(monkeypatch: pytest.MonkeyPa
     assert found.disturbed == 0
     disturbed_in(monkeypatch, {0, 1, 2})
     assert race({"a": lambda: 1.0}, rounds=5, slice_seconds=1.0, attempts=1).disturbed == 3
+
+
+def test_who_is_slow_sits_out_rounds(monkeypatch: pytest.MonkeyPatch):
+    disturbed_in(monkeypatch, set())
+    order: list[str] = []
+
+    def lane(name: str, seconds: float) -> Local:
+        return Local(lambda: order.append(name) or seconds)  # type: ignore[func-returns-value]
+
+    pace = Pace(rounds=5, slice_seconds=1.0, attempts=1, budget_seconds=6.0)
+    compete({"fast": lane("fast", 1.0), "slow": lane("slow", 2.5)}, pace)
+    # to calibrate, and two rounds of one call that needs no other first
+    assert order.count("slow") == 1 + 2
+    assert order.count("fast") == 2 + 5
+    assert [pace.takes_part(number, 2.5) for number in range(5)] == [
+        True,
+        False,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_patience_ends(monkeypatch: pytest.MonkeyPatch):
+    disturbed_in(monkeypatch, set(range(1000)))
+    clock = itertools.count()
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
+    pace = Pace(rounds=5, slice_seconds=1.0, attempts=4, patience_seconds=1.5)
+    found = compete({"a": Local(lambda: 1.0)}, pace)
+    assert 3 <= found.redone <= 6
+    assert found.disturbed == 5
+
+
+def test_others_on_purpose_are_there_only_inside(monkeypatch: pytest.MonkeyPatch):
+    inside: list[bool] = []
+
+    class Around:
+        here = False
+
+        def __enter__(self) -> None:
+            self.here = True
+
+        def __exit__(self, *_: object) -> None:
+            self.here = False
+
+    around = Around()
+    Local(lambda: inside.append(around.here) or 1.0, around).slice(2, warm=True)  # type: ignore[func-returns-value]
+    assert inside == [True] * 3
+    assert not around.here
