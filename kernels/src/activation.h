@@ -60,7 +60,7 @@ GW_INLINE Vec log1p_unit(Vec e) {
     case kSoftsign:
       return x / (one + magnitude(x));
     default:  // softplus
-      return (x < zero ? zero : x) + log1p_unit(expm1_negative(-magnitude(x)) + one);
+      return (x < zero ? zero : x) + log1p_unit(exp_negative(-magnitude(x)));
   }
 }
 

@@ -277,7 +277,7 @@ void masked_product(const Backward& run, const Entry* entries, int64_t rows, int
 void receive(const Backward& run, const Entry& e, int64_t block, float* dh) {
   const Sizes& z = run.sizes;
   const bool zoned = run.options.zoneout_h > 0;
-  const Zoneout zoneout(run.options, block, e.n, e.t);
+  const Zoneout zoneout(run.options, block, e.n, e.t, zoned);
   for (int64_t lane = 0; lane < kBlock; lane += kLanes) {
     const int64_t unit = block * kBlock + lane, left = z.R - unit;
     Vec sent = load(dh + lane);
@@ -817,7 +817,7 @@ void chunk_products(Backward& run, const Table& table, const WeightProducts& pro
     if (products.count > 0) {
       gather_columns<Policy>(run, products, piece, from, to);
       if (Policy::kRowsRounded) round_values(run, products, piece, share);
-      run.everyone.meet();
+      run.everyone->meet();
       for (int64_t p = 0; p < products.count; ++p) {
         const WeightProduct& own = products.of[p];
         weight_gradient<Policy>(own, piece, !*any, share.begin(own.tiles()), share.end(own.tiles()));
@@ -825,7 +825,7 @@ void chunk_products(Backward& run, const Table& table, const WeightProducts& pro
     }
     const int64_t vectors = run.extra_row / kBlock;
     if (vectors > 0) sum_extra(run, piece, !*any, share.begin(vectors) * kBlock, share.end(vectors) * kBlock);
-    run.everyone.meet();
+    run.everyone->meet();
     *any = true;
   }
 }
@@ -841,7 +841,7 @@ void backward_in(Backward& run, int32_t member) {
   }
   std::memset(table.turn, 0, static_cast<size_t>(2 * z.N));
   prepare<Policy>(run, share);
-  run.everyone.meet();
+  run.everyone->meet();
   const WeightProducts products(run);
   const BlockBack back = block_back(run);
   bool any = false;
@@ -852,7 +852,7 @@ void backward_in(Backward& run, int32_t member) {
       step_back<Policy>(run, table, share, s, row, back);
       row += run.schedule.count(s);
     }
-    run.everyone.meet();
+    run.everyone->meet();
     chunk_products<Policy>(run, table, products, share, chunk, &any);
     high = chunk.low - 1;
   }
@@ -860,7 +860,7 @@ void backward_in(Backward& run, int32_t member) {
   write_vectors(run, any, share.begin(z.blocks), share.end(z.blocks));
   finish_state<Policy>(run, table, share);
   if (!run.learns_start()) return;
-  run.everyone.meet();
+  run.everyone->meet();
   sum_start(run, share);
 }
 

@@ -20,7 +20,7 @@ struct Row {
   float* h_out;              // what the next step's product reads
   float* h_state;            // h itself, where h_out is dropped or rounded; else null
   float *c_out, *y, *gates;  // gates: null in inference
-  float* sums;               // [Hb, S, 16] between stages
+  float* sums;               // [Hb, S, 16] between stages; layer norm: [Hb, G, 16]
   float* middle;             // [padded] the output before projection, or r * h
   float* norms;              // layer norm: as in gw_forward
   const float* drop;         // [R] or [G, R], or null
@@ -36,13 +36,17 @@ GW_INLINE Vec weight(const float* w, int64_t unit, int64_t left) {
   return w == nullptr ? Vec{} : load_upto(w + unit, left);
 }
 
-GW_INLINE Vec mix(Vec keep, Vec before, Vec now) { return keep * before + (splat(1.0f) - keep) * now; }
+// What was drawn, 0 or 1, selects; an expectation mixes.
+GW_INLINE Vec mix(Vec keep, Vec before, Vec now) {
+  const Vec zero{}, one = splat(1.0f);
+  return keep == one ? before : keep == zero ? now : keep * before + (one - keep) * now;
+}
 
 // Where each unit of a block keeps its value, for h and c: drawn in training, the probability otherwise.
 struct Zoneout {
   StepDraws draws;
-  Zoneout(const gw_options& o, int64_t block, int64_t n, int64_t t) {
-    if (o.zoneout_h == 0 && o.zoneout_c == 0) return;
+  Zoneout(const gw_options& o, int64_t block, int64_t n, int64_t t, bool wanted = true) {
+    if (!wanted || (o.zoneout_h == 0 && o.zoneout_c == 0)) return;
     if (o.training) {
       draw_zoneout(o.seed, block, n, t, o.zoneout_h, o.zoneout_c, &draws);
       return;

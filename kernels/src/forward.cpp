@@ -3,9 +3,9 @@
 //
 // A tile is up to kTileRows rows times one panel of gate columns (four gates of 16 units, or one gate of 64). All gates
 // of a unit end in the same tile, so the activations and the state update follow at once, while the sums are in the
-// first cache. The input's product and the hidden state's product are one loop. Where a group has few rows, the input's
-// product is done ahead for some steps at a time, so that a step reads the weights of h only. Both ways add the same
-// terms in the same order.
+// first cache. The input's product and the hidden state's product add to the same registers. Where a group has few
+// rows, the input's product is done ahead for some steps at a time, so that a step reads the weights of h only. Both
+// ways add the same terms in the same order.
 //
 // Layer norm, projection and a reset gate before the product need whole rows of a step: they are further stages of the
 // step, with a meeting of the group's parts before each.
@@ -351,7 +351,7 @@ void project(const Forward& run, const Table& table, const Share& share, int64_t
           const Row& row = table.rows[k + r];
           const int64_t block = panel * 4 + offset + b;
           const bool zoned = run.options.zoneout_h > 0;
-          const Zoneout zoneout(run.options, block, row.n, row.t);
+          const Zoneout zoneout(run.options, block, row.n, row.t, zoned);
           for (int64_t lane = 0; lane < kBlock; lane += kLanes)
             put_out<false>(run, row, block * kBlock + lane, zoned ? zoneout.draws.keep_h + lane : nullptr,
                            load(out + r * kPanel + b * kBlock + lane));
@@ -602,7 +602,7 @@ template <class Policy>
 void forward_in(Forward& run, int32_t member) {
   const Sizes& z = run.sizes;
   prepare<Policy>(run, member);
-  run.everyone.meet();
+  run.everyone->meet();
   const Share share(run, member);
   const BlockStep step = block_step(run);
   Table table(run, member);

@@ -70,11 +70,11 @@ const char* gw_status_text(int32_t status) {
     case GW_OK:
       return "success";
     case GW_BAD_SIZE:
-      return "a size is negative or too large, or a stride makes rows overlap";
+      return "a size or an option is out of range, or a stride makes rows overlap";
     case GW_BAD_LENGTH:
       return "a length is negative or larger than the number of steps";
     case GW_NULL_POINTER:
-      return "a pointer that must be given is null";
+      return "a pointer is null that must be given, or given that must be null";
     case GW_NO_THREADS:
       return "the operating system refused to start a worker thread";
     case GW_BAD_ISA:

@@ -194,7 +194,16 @@ int64_t place(Backward& run, void* base, bool listed, void** schedule_memory) {
 
 template <class Run>
 int32_t go(Run& run, void (*kernel)(Run*, int32_t)) {
-  run.everyone.resize(run.split.members());
+  if (run.split.members() == 1) {
+    Barrier alone;
+    run.everyone = run.within = &alone;
+    kernel(&run, 0);
+    return GW_OK;
+  }
+  Barrier meetings[1 + kMaxMembers];
+  run.everyone = meetings;
+  run.within = meetings + 1;
+  run.everyone->resize(run.split.members());
   for (int32_t g = 0; g < run.split.groups; ++g) run.within[g].resize(run.split.parts);
   struct Call {
     Run* run;
@@ -252,7 +261,10 @@ int32_t forward(Cell cell, const gw_shape* shape, const gw_options* options, con
   Forward run(cell, *shape, *options, choose_split(cell, *shape, *options));
   run.weights = *weights;
   run.call = *call;
-  if (cell != Cell::lstm) run.call.c = run.call.c_n = nullptr;
+  if (cell != Cell::lstm) {
+    run.call.c = run.call.c_n = nullptr;
+    run.weights.peephole = nullptr;
+  }
   if (options->drop_per_gate && call->drop == nullptr) return GW_NULL_POINTER;
   run.packed = static_cast<const char*>(packed);
   void* schedule = nullptr;
@@ -285,7 +297,12 @@ int32_t backward(Cell cell, const gw_shape* shape, const gw_options* options, co
     run.call.dgates = nullptr;
     if (!needs_gates) run.call.gates = nullptr;
   }
-  if (cell != Cell::lstm) run.call.dc = nullptr;
+  // What a cell does not have is not read.
+  if (cell != Cell::lstm) {
+    run.call.dc = nullptr;
+    run.weights.peephole = run.gradients.peephole = nullptr;
+  }
+  if (shape->P == 0) run.gradients.w_hr = nullptr;
   void* schedule = nullptr;
   const Steps steps{call->lengths, call->mask, call->reset};
   place(run, scratch, steps.mask != nullptr || steps.reset != nullptr, &schedule);

@@ -21,8 +21,9 @@ constexpr int64_t kRowBytes = 160, kEntryBytes = 216;  // at least sizeof(Row), 
 
 enum class Cell : int32_t { lstm, gru, rnn };
 
-// members = groups * parts. A group owns rows and never waits for another group inside the time loop; the parts of a
-// group share its rows, own hidden units, and meet once a step.
+// members = groups * parts. A group owns rows and, forward, never waits for another group inside the time loop
+// (backward, all meet for the products of a chunk); the parts of a group share its rows, own hidden units, and meet
+// once a step.
 struct Split {
   int32_t groups, parts;
   int32_t members() const { return groups * parts; }
@@ -88,11 +89,11 @@ struct Forward {
   Schedule schedule;
   const char* packed = nullptr;   // ready, or null: pack into own_packed
   char* own_packed = nullptr;     // scratch
-  float* zeros = nullptr;         // scratch [4 padded or R padded]
+  float* zeros = nullptr;         // scratch [64]
   float* hidden = nullptr;        // scratch [2, N, operand_row]: what the hidden product reads, in turns
   float* state = nullptr;         // scratch [N, r_row]: h where hidden is dropped or rounded
   float* memory = nullptr;        // scratch [N, row]: c0, and in inference c
-  float* start = nullptr;         // scratch [1 or N, operand_row]: learned_h as the product reads it
+  float* start = nullptr;         // scratch [max(1, N), operand_row]: learned_h as the product reads it
   float* start_state = nullptr;   // scratch [r_row]: learned_h
   float* start_memory = nullptr;  // scratch [row]: learned_c
   float* sums = nullptr;          // scratch [N, slot_row]: where a step has stages
@@ -101,8 +102,8 @@ struct Forward {
   char* tables = nullptr;         // scratch [members, table_bytes]
   float* ahead = nullptr;         // scratch [groups, ahead_pairs, slot_row], layer norm: shared by the parts
   int64_t table_bytes = 0, ahead_pairs = 0;
-  Barrier everyone;
-  Barrier within[kMaxMembers];
+  Barrier* everyone = nullptr;  // all members
+  Barrier* within = nullptr;    // [groups]: the parts of each
 
   Forward(Cell c, const gw_shape& s, const gw_options& o, Split how)
       : cell(c), shape(s), options(o), sizes(c, s, o, how), split(how), packing(c, o, sizes) {}
@@ -115,7 +116,6 @@ struct Forward {
   bool apart() const { return options.layer_norm != 0 && cell != Cell::rnn; }
   bool makes_ahead() const { return apart() || (sizes.group_rows < kAheadRows && sizes.T > 1); }
   bool has_stages() const { return options.layer_norm != 0 || options.reset_before != 0; }
-  bool saves() const { return call.gates != nullptr || call.norms != nullptr; }
 };
 
 struct Backward {
@@ -156,8 +156,8 @@ struct Backward {
   char* tables = nullptr;           // scratch [members, table_bytes]
   int64_t table_bytes = 0, chunk_size = 0, chunk_entries = 0, zero_floats = 0, longest = 0;
   int64_t input_columns = 0, hidden_columns = 0, project_columns = 0, extra_row = 0;
-  Barrier everyone;
-  Barrier within[kMaxMembers];
+  Barrier* everyone = nullptr;  // all members
+  Barrier* within = nullptr;    // [groups]: the parts of each
 
   Backward(Cell c, const gw_shape& s, const gw_options& o, Split how)
       : cell(c), shape(s), options(o), sizes(c, s, o, how), split(how) {}

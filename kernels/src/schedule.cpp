@@ -128,17 +128,20 @@ void Schedule::list_entries() {
 }
 
 void Schedule::deal_entries() {
+  int64_t next[kMaxGroups] = {};  // where the next entry of each group goes
   for (int64_t k = 0; k < N_; ++k) group_of_[order_[k]] = static_cast<int32_t>(k % groups_);
-  int64_t next = 0;
-  for (int32_t group = 0; group < groups_; ++group) {
-    int64_t* start = group_start_ + group * (T_ + 1);
-    for (int64_t s = 0; s < T_; ++s) {
-      start[s] = next;
-      for (int64_t e = start_[s]; e < start_[s + 1]; ++e)
-        if (group_of_[rows_[e]] == group) group_slots_[next++] = static_cast<int32_t>(e - start_[s]);
-    }
-    start[T_] = next;
+  for (int64_t n = 0; n < N_; ++n)
+    if (group_of_[n] + 1 < groups_) next[group_of_[n] + 1] += counts_[n];
+  for (int32_t group = 1; group < groups_; ++group) next[group] += next[group - 1];
+  const auto mark = [&](int64_t s) {
+    for (int32_t group = 0; group < groups_; ++group) group_start_[group * (T_ + 1) + s] = next[group];
+  };
+  for (int64_t s = 0; s < T_; ++s) {
+    mark(s);
+    for (int64_t e = start_[s]; e < start_[s + 1]; ++e)
+      group_slots_[next[group_of_[rows_[e]]]++] = static_cast<int32_t>(e - start_[s]);
   }
+  mark(T_);
 }
 
 }  // namespace gw

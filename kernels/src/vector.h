@@ -46,12 +46,23 @@ typedef Vec VecAnywhere __attribute__((aligned(4), may_alias));
 GW_INLINE Vec load(const float* p) { return *reinterpret_cast<const VecAnywhere*>(p); }
 GW_INLINE void store(float* p, Vec v) { *reinterpret_cast<VecAnywhere*>(p) = v; }
 GW_INLINE Vec splat(float s) { return s - Vec{}; }
+// The first n lanes, 0 <= n <= kLanes.
 GW_INLINE Vec load_first(const float* p, int64_t n) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vec>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1u), p));
+#else
   Vec v{};
   std::memcpy(&v, p, static_cast<size_t>(n) * sizeof(float));
   return v;
+#endif
 }
-GW_INLINE void store_first(float* p, Vec v, int64_t n) { std::memcpy(p, &v, static_cast<size_t>(n) * sizeof(float)); }
+GW_INLINE void store_first(float* p, Vec v, int64_t n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1u), reinterpret_cast<__m512>(v));
+#else
+  std::memcpy(p, &v, static_cast<size_t>(n) * sizeof(float));
+#endif
+}
 
 // Loads or stores n lanes, n at most kLanes; all of them in the usual case.
 GW_INLINE Vec load_upto(const float* p, int64_t n) { return n >= kLanes ? load(p) : load_first(p, n < 0 ? 0 : n); }
@@ -64,27 +75,28 @@ GW_INLINE void store_upto(float* p, Vec v, int64_t n) {
 
 // Zeros from lane n on; a select, so that NaN does not get through.
 GW_INLINE Vec keep_first(Vec v, int64_t n) {
-  float lanes[kLanes];
-  store(lanes, v);
-  return load_first(lanes, n < 0 ? 0 : n);
+  IntVec lane;
+  for (int j = 0; j < kLanes; ++j) lane[j] = j;
+  return lane < (static_cast<int32_t>(n) - IntVec{}) ? v : Vec{};
 }
 
 // 1 / x for normal x whose reciprocal is normal: an estimate of the processor and a Newton step, cheaper than a
 // division.
 GW_INLINE Vec reciprocal(Vec x) {
 #if defined(__AVX512F__)
-  const Vec r = reinterpret_cast<Vec>(_mm512_maskz_rcp14_ps(0xffff, reinterpret_cast<__m512>(x)));
-  return r + r * (splat(1.0f) - x * r);
+  const auto v = reinterpret_cast<__m512>(x), r = _mm512_maskz_rcp14_ps(0xffff, v);
+  return reinterpret_cast<Vec>(_mm512_fmadd_ps(r, _mm512_fnmadd_ps(v, r, _mm512_set1_ps(1.0f)), r));
 #else
   return splat(1.0f) / x;
 #endif
 }
 
-// a / b, of which b is normal, as is its reciprocal.
+// a / b, of which b is normal, as is its reciprocal. The rest a - b q must be rounded once, hence no plain operators.
 GW_INLINE Vec quotient(Vec a, Vec b) {
 #if defined(__AVX512F__)
-  const Vec r = reinterpret_cast<Vec>(_mm512_maskz_rcp14_ps(0xffff, reinterpret_cast<__m512>(b))), q = a * r;
-  return q + r * (a - b * q);
+  const auto top = reinterpret_cast<__m512>(a), v = reinterpret_cast<__m512>(b);
+  const auto r = _mm512_maskz_rcp14_ps(0xffff, v), q = _mm512_mul_ps(top, r);
+  return reinterpret_cast<Vec>(_mm512_fmadd_ps(r, _mm512_fnmadd_ps(v, q, top), q));
 #else
   return a / b;
 #endif
@@ -135,9 +147,9 @@ GW_INLINE Vec sigmoid(Vec x) {
   return reciprocal(p * power_of_two(shifted) + one);
 }
 
-// m = expm1(2y) = 2^n (expm1(2s) + 1) - 1 with |s| <= ln2 / 4, for y that is bounded already; relatively exact near 0,
-// because there n is 0. The polynomial (own minimax fit) has a relative error of 1.3e-8.
-GW_INLINE Vec expm1_twice(Vec y) {
+// exp(2y) = 2^n exp(2s) with |s| <= ln2 / 4, for y that is bounded already: gives expm1(2s) by a polynomial (own
+// minimax fit, relative error 1.3e-8), and 2^n.
+GW_INLINE Vec expm1_reduced(Vec y, Vec* scale) {
   const Vec shifted = y * splat(2 * kLog2e) + splat(kRound), n = shifted - splat(kRound);
   const Vec s = (y - n * splat(kLn2High / 2)) - n * splat(kLn2Low / 2);
   Vec p = splat(8.925735950469971e-02f);
@@ -145,8 +157,14 @@ GW_INLINE Vec expm1_twice(Vec y) {
   p = p * s + splat(6.66660487651825e-01f);
   p = p * s + splat(1.3333234786987305f);
   p = p * s + splat(2.0f);
-  p = p * (s * s) + (s + s);  // the leading term without a rounding of its own
-  const Vec scale = power_of_two(shifted);
+  *scale = power_of_two(shifted);
+  return p * (s * s) + (s + s);  // the leading term without a rounding of its own
+}
+
+// expm1(2y): relatively exact near 0, because there n is 0.
+GW_INLINE Vec expm1_twice(Vec y) {
+  Vec scale;
+  const Vec p = expm1_reduced(y, &scale);
   return p * scale + (scale - splat(1.0f));
 }
 
@@ -156,8 +174,13 @@ GW_INLINE Vec hyperbolic_tangent(Vec x) {
   return quotient(m, m + splat(2.0f));
 }
 
-// expm1(x) for x <= 0.
+// expm1(x) and exp(x) for x <= 0.
 GW_INLINE Vec expm1_negative(Vec x) { return expm1_twice(bounded(x, -87.0f, 0.0f) * splat(0.5f)); }
+GW_INLINE Vec exp_negative(Vec x) {
+  Vec scale;
+  const Vec p = expm1_reduced(bounded(x, -87.0f, 0.0f) * splat(0.5f), &scale);
+  return p * scale + scale;
+}
 
 }  // namespace
 #endif

@@ -475,7 +475,7 @@ void check_refusals(const Cell& cell) {
   const bool lstm = cell.gates == 4, rnn = cell.gates == 1;
   float v[4 * 64] = {};
   const gw_shape good{1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1}, few{2, 2, 2, 2, 0, 4, 2, 4, 2, 1, 1, 1, 1, 0, 1};
-  const gw_options plain{kSets[0][0], kSets[0][1], kSets[0][2], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  const gw_options plain{kSets[0][0], kSets[0][1], kSets[0][2], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   gw_options norm = plain;
   norm.layer_norm = 1;
   const int64_t largest = std::max(cell.forward_bytes(&few, &norm, 1), cell.backward_bytes(&few, &norm, 1));

@@ -102,6 +102,18 @@ def test_rounded_weights_are_for_inference(precision: str) -> None:
         module(torch.randn(6, 2, 8))
     with torch.inference_mode():
         assert module(torch.randn(6, 2, 8))[0].shape == (6, 2, 16)
+    module.requires_grad_(False)
+    state = torch.zeros(1, 2, 16, requires_grad=True), torch.zeros(1, 2, 16)
+    with pytest.raises(OptionError, match="no backward pass"):
+        module(torch.randn(6, 2, 8), state)
+
+
+def test_the_option_of_a_layer_wins_over_autocast() -> None:
+    module, x = gatework.LSTM(8, 16, precision="int8_weights"), torch.randn(6, 2, 8)
+    with torch.inference_mode():
+        expected = module(x)[0]
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(module(x)[0], expected.bfloat16())
 
 
 def test_an_unknown_precision_is_refused() -> None:

@@ -71,7 +71,8 @@ typedef struct gw_options {
   uint64_t seed;                         /* of zoneout and candidate dropout */
 } gw_options;
 
-/* One direction of one layer. Read by forward and backward; backward writes the gradients through a second one. */
+/* One direction of one layer. Read by forward and backward; backward writes the gradients through a second
+ * one, in which the pointers of absent weights are null. */
 typedef struct gw_weights {
   float* w_ih;      /* [G*H, I] */
   float* w_hh;      /* [G*H, R] */

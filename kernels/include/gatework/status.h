@@ -16,9 +16,9 @@ extern "C" {
 
 enum gw_status {
   GW_OK = 0,
-  GW_BAD_SIZE = 1,     /* a size is negative or too large, or a stride overlaps rows */
+  GW_BAD_SIZE = 1,     /* a size or an option is out of range, or a stride overlaps rows */
   GW_BAD_LENGTH = 2,   /* a length is negative or larger than T */
-  GW_NULL_POINTER = 3, /* a pointer that must be given is null */
+  GW_NULL_POINTER = 3, /* a pointer is null that must be given, or given that must be null */
   GW_NO_THREADS = 4,   /* the operating system refused to start a worker thread */
   GW_BAD_ISA = 5       /* an instruction set that this build or this processor does not have */
 };

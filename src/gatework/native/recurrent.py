@@ -7,7 +7,7 @@ structures in the same order; packing them with `struct` costs a fourth of filli
 import ctypes
 import struct
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple
 
 from gatework.errors import ShapeError
@@ -303,6 +303,11 @@ def step_at(
 
 
 def _scratch_needed(cell: Cell, direction: Pass, shape: bytes, options: bytes, listed: bool) -> int:
+    return _scratch_of(cell, direction, shape, options[:-8] + bytes(8), listed)  # whatever the seed
+
+
+@lru_cache(maxsize=256)
+def _scratch_of(cell: Cell, direction: Pass, shape: bytes, options: bytes, listed: bool) -> int:
     nbytes = _size(f"gw_{cell}_{direction}_scratch_bytes", 3)(shape, options, listed)
     return _known(cell, shape, nbytes)
 

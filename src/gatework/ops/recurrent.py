@@ -74,7 +74,7 @@ def layer(
         got = "None" if seeds is None else list(seeds.shape)
         raise ShapeError(f"seeds is {got}; zoneout and dropout draw from one seed per direction")
     steps = _Steps(lengths, mask, reset)
-    _check_precision(x, weights, options)
+    _check_precision((x, h0, c0), weights, options)
     way = _way(x, h0, c0, weights, options, drop, steps, trace)
     path.announce(way)
     if way.name == "native":
@@ -111,11 +111,14 @@ def layer(
     return LayerResult(y, h_n, c_n, every if trace else None)
 
 
-def _check_precision(x: Tensor, weights: Sequence[Weights], options: Options) -> None:
+def _check_precision(
+    tensors: Sequence[Tensor | None], weights: Sequence[Weights], options: Options
+) -> None:
     """Weights that are rounded for inference have no backward pass."""
     if not options.precision.endswith("_weights") or not torch.is_grad_enabled():
         return
-    if x.requires_grad or any(t is not None and t.requires_grad for w in weights for t in w):
+    every = [*tensors, *(t for w in weights for t in w)]
+    if any(t is not None and t.requires_grad for t in every):
         raise OptionError(
             f"precision={options.precision!r} is for inference and has no backward pass; "
             'call it under torch.no_grad(), or use "bfloat16", which trains'
@@ -142,7 +145,8 @@ def choose(
     if way.name != "native":
         return way
     inputs = Inputs(x, h0, c0, tuple(weights))
-    return way._replace(reason=f"{way.reason}; {kernel.sharing(inputs, options, batch_first)}")
+    shared = kernel.sharing(inputs, _as_run(x, options), batch_first)
+    return way._replace(reason=f"{way.reason}; {shared}")
 
 
 def _way(
@@ -172,7 +176,7 @@ def _rounded(inputs: Inputs, options: Options, batch_first: bool, trace: bool) -
     """Products in bfloat16. The kernels take and give float32, so bfloat16 tensors are widened, which is exact, and the
     outputs rounded where the tensors or autocast are bfloat16; a trace stays float32."""
     x, h0, c0, weights, drop, *rest = inputs
-    options = options._replace(precision="bfloat16")
+    options = _as_run(x, options)
     narrow = x.dtype == torch.bfloat16 or torch_state.autocasts_to_bfloat16(x)
     if x.dtype == torch.bfloat16:
         wide = tuple(Weights(*map(_wide, w)) for w in weights)  # pyright: ignore[reportArgumentType]
@@ -183,6 +187,13 @@ def _rounded(inputs: Inputs, options: Options, batch_first: bool, trace: bool) -
         return LayerResult(y, h_n, c_n, every)
     c_n = None if c_n is None else c_n.bfloat16()
     return LayerResult(y.bfloat16(), h_n.bfloat16(), c_n, every)
+
+
+def _as_run(x: Tensor, options: Options) -> Options:
+    """With the precision that the tensors or autocast ask for, unless the layer was given one."""
+    if options.precision == "float32" and path.rounds(x, options):
+        return options._replace(precision="bfloat16")
+    return options
 
 
 def _wide(t: Tensor | None) -> Tensor | None:
