@@ -743,40 +743,61 @@ void write_vectors(const Backward& run, bool any, int64_t first, int64_t last) {
     write(g.peephole, k, extra.peephole + k);
 }
 
-// What reaches h before the first step of a row, or the learned state where that was read.
+// What reaches h before the first step of row n, units of one block; sent: by the products.
+void put_initial_state(const Backward& run, const Table& table, int64_t n, int64_t block, const float* sent) {
+  const Sizes& z = run.sizes;
+  const int64_t first = block * kBlock, last = z.R < first + kBlock ? z.R : first + kBlock;
+  const float* drop = run.call.drop == nullptr || z.per_gate ? nullptr : run.call.drop + n * z.R;
+  float* start = start_of_state(run, n);
+  for (int64_t j = first; j < last; ++j) {
+    const float product = drop == nullptr ? sent[j - first] : sent[j - first] * drop[j];
+    float initial = table.dlast[n][j];
+    if (run.carries()) initial += run.dstate[n * z.r_row + j];
+    if (table.cut[n] == 0)
+      initial += product;
+    else if (start != nullptr)
+      start[j] += product;
+    if (start != nullptr && run.call.h0 == nullptr) start[j] += initial;
+    if (run.call.dh0 != nullptr) run.call.dh0[n * z.R + j] = initial;
+  }
+}
+
+// The gradient of the initial states of the group's rows, or of the learned state where that was read.
 template <class Policy>
 void finish_state(const Backward& run, const Table& table, const Share& share) {
   const Sizes& z = run.sizes;
-  const int64_t K = run.early_gates() * z.padded;
-  alignas(64) float dh[kPanel];
-  for (int64_t k = 0; k < run.schedule.group_rows(share.group); ++k) {
+  const int64_t K = run.early_gates() * z.padded, count = run.schedule.group_rows(share.group);
+  alignas(64) float dh[kTileRows * kPanel];
+  const Tiles tiles(count);
+  const bool wanted = run.call.dh0 != nullptr || run.start_gradient != nullptr;
+  visit_panels(share.first(z.r_blocks), wanted ? share.last(z.r_blocks) : 0, K / Policy::kPerStep, run.w_hidden,
+               [&](int64_t block, int64_t blocks, const float* w) {
+                 for (int64_t q = 0; q < tiles.tiles; ++q) {
+                   const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
+                   const float* next[kTileRows];
+                   Entry entries[kTileRows] = {};
+                   bool any = false;
+                   for (int64_t r = 0; r < rows; ++r) {
+                     const int64_t n = run.schedule.group_row(share.group, k + r);
+                     next[r] = table.pending[n];
+                     any = any || next[r] != run.zeros;
+                     if (z.per_gate) entries[r].drop = run.call.drop + n * z.R * z.G;
+                   }
+                   if (z.per_gate && any)
+                     masked_product<Policy>(run, entries, rows, block * kBlock, blocks * kBlock, next, w, dh);
+                   else
+                     product<Policy>(rows, blocks * kBlock, any ? K : 0, next, w, dh);
+                   for (int64_t r = 0; r < rows; ++r)
+                     for (int64_t b = 0; b < blocks; ++b)
+                       put_initial_state(run, table, run.schedule.group_row(share.group, k + r), block + b,
+                                         dh + r * kPanel + b * kBlock);
+                 }
+               });
+  if (run.cell != Cell::lstm) return;
+  const int64_t first = share.first(z.blocks) * kBlock, end = share.last(z.blocks) * kBlock;
+  for (int64_t k = 0; k < count; ++k) {
     const int64_t n = run.schedule.group_row(share.group, k);
-    Entry e{};
-    e.drop = run.call.drop == nullptr ? nullptr : run.call.drop + n * z.R * (z.per_gate ? z.G : 1);
-    for (int64_t block = share.first(z.r_blocks); block < share.last(z.r_blocks); ++block) {
-      if (run.call.dh0 == nullptr && run.start_gradient == nullptr) break;
-      const int64_t unit = block * kBlock, width = z.R - unit < kBlock ? z.R - unit : kBlock;
-      const float* w = run.w_hidden + block / 4 * K / Policy::kPerStep * kPanel + block % 4 * kBlock;
-      const bool any = table.pending[n] != run.zeros;
-      if (z.per_gate && any)
-        masked_product<Policy>(run, &e, 1, unit, kBlock, &table.pending[n], w, dh);
-      else
-        product<Policy>(1, kBlock, any ? K : 0, &table.pending[n], w, dh);
-      for (int64_t j = 0; j < width; ++j) {
-        const float sent = e.drop != nullptr && !z.per_gate ? dh[j] * e.drop[unit + j] : dh[j];
-        float past = table.dlast[n][unit + j];
-        if (run.carries()) past += run.dstate[n * z.r_row + unit + j];
-        const bool cut = table.cut[n] != 0;
-        const float initial = cut ? past : past + sent;
-        float* start = start_of_state(run, n);
-        if (start != nullptr && cut) start[unit + j] += sent;
-        if (start != nullptr && run.call.h0 == nullptr) start[unit + j] += initial;
-        if (run.call.dh0 != nullptr) run.call.dh0[n * z.R + unit + j] = initial;
-      }
-    }
-    for (int64_t unit = share.first(z.blocks) * kBlock; run.cell == Cell::lstm && unit < share.last(z.blocks) * kBlock;
-         ++unit) {
-      if (unit >= z.H) break;
+    for (int64_t unit = first; unit < (end < z.H ? end : z.H); ++unit) {
       const float initial = run.dmemory[n * z.row + unit];
       if (run.start_gradient != nullptr && run.call.c0 == nullptr) start_of_memory(run, n)[unit] += initial;
       if (run.call.dc0 != nullptr) run.call.dc0[n * z.H + unit] = initial;
@@ -809,8 +830,9 @@ Piece next_chunk(const Backward& run, int64_t high) {
 template <class Policy>
 void chunk_products(Backward& run, const Table& table, const WeightProducts& products, const Share& share,
                     const Piece& chunk, bool* any) {
-  for (int64_t begin = 0; begin < chunk.last; begin += run.chunk_size) {
-    const int64_t end = begin + run.chunk_size < chunk.last ? begin + run.chunk_size : chunk.last;
+  const int64_t pieces = (chunk.last + run.chunk_size - 1) / run.chunk_size;
+  for (int64_t k = 0; k < pieces; ++k) {  // of nearly the same size
+    const int64_t begin = chunk.last * k / pieces, end = chunk.last * (k + 1) / pieces;
     const Piece piece{chunk.low, chunk.high, begin, end};
     const int64_t from = begin + share.begin(piece.pairs()), to = begin + share.end(piece.pairs());
     if (run.call.dx != nullptr) input_gradient<Policy>(run, table, piece, from, to);
