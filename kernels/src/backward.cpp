@@ -165,7 +165,7 @@ void fill_entry(const Backward& run, const Table& table, Entry& e, int64_t s, in
   e.t = t;
   e.cut = previous == kStartState;
   e.next_cut = table.cut[n] != 0;
-  e.gates = optional(call.gates, at * z.blocks * z.S * kBlock);
+  e.gates = optional(call.gates, at * z.S * z.padded);
   e.c = optional(call.c, at * z.padded);
   e.c_in = e.cut                       ? run.start_memory
            : previous == kInitialState ? optional(run.memory, n * z.row)
@@ -175,7 +175,7 @@ void fill_entry(const Backward& run, const Table& table, Entry& e, int64_t s, in
   e.y = call.y + t * run.shape.y_step + n * run.shape.y_row;
   e.dy = optional(call.dy, t * run.shape.y_step + n * run.shape.y_row);
   e.dlast = table.dlast[n];
-  e.dgates = optional(call.dgates, at * z.blocks * z.S * kBlock);
+  e.dgates = optional(call.dgates, at * z.S * z.padded);
   e.dc = optional(call.dc, at * z.padded);
   e.drop = optional(call.drop, n * z.R * (z.per_gate ? z.G : 1));
   e.dstate = optional(run.dstate, n * z.r_row);
@@ -572,11 +572,11 @@ void put_state(const Backward& run, Writer& to, int64_t t, int64_t n, int64_t ga
   const bool resets = run.options.reset_before && gate == 2;
   if (drop == nullptr && !resets) return to.put(h, z.R);
   if (drop != nullptr && z.per_gate) drop += gate * z.R;
-  const float* r = resets ? run.call.gates + (t * z.N + n) * z.blocks * 3 * kBlock : nullptr;
+  const float* r = resets ? run.call.gates + (t * z.N + n) * 3 * z.padded : nullptr;
   for (int64_t j = 0; j < z.R; ++j) {
     float value = h[j];
     if (drop != nullptr) value *= drop[j];
-    to.put(r == nullptr ? value : value * r[j / kBlock * 3 * kBlock + j % kBlock]);
+    to.put(r == nullptr ? value : value * r[j]);
   }
 }
 

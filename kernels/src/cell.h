@@ -28,6 +28,10 @@ struct Row {
 
 static_assert(sizeof(Row) <= kRowBytes);
 
+// Where a slot of the saved gates begins in a row of them, [S, padded]; place: where it begins in a block of sums, [S,
+// 16].
+GW_INLINE int64_t saved_at(const Sizes& z, int64_t place) { return place / kBlock * z.padded; }
+
 // Zeros beyond the last unit: an infinite input times the zero weights there is NaN, and backward sums over them.
 GW_INLINE Vec inside(Vec v, int64_t left) { return left < kLanes ? keep_first(v, left) : v; }
 

@@ -119,7 +119,7 @@ void fill_row(const Forward& run, Table& table, Row& row, int64_t k, int64_t s, 
                  ? own
                  : run.call.c + (schedule.time(previous) * z.N + n) * z.padded;
   row.y = run.call.y + t * run.shape.y_step + n * run.shape.y_row;
-  row.gates = run.call.gates == nullptr ? nullptr : run.call.gates + at * z.blocks * z.S * kBlock;
+  row.gates = run.call.gates == nullptr ? nullptr : run.call.gates + at * z.S * z.padded;
   if (!run.has_stages() && z.P == 0) return;
   row.sums = run.sums + n * z.slot_row;
   row.middle = run.middle + n * z.row;

@@ -44,11 +44,11 @@ GW_INLINE void gru_vector(const Forward& run, const Row& row, int64_t unit, cons
   const Vec z = inside(activate<Plain, kSigmoid>(options.gate, load(a + kGruZ)), left);
   const Vec n = inside(activate<Plain, kTanh>(options.candidate, load(a + kGruN) + r * m), left);
   if (row.gates != nullptr) {
-    float* saved = row.gates + unit / kBlock * 4 * kBlock + unit % kBlock;
-    store(saved + kGruR, r);
-    store(saved + kGruZ, z);
-    store(saved + kGruN, n);
-    store(saved + kGruM, inside(m, left));
+    float* saved = row.gates + unit;
+    store(saved, r);
+    store(saved + saved_at(run.sizes, kGruZ), z);
+    store(saved + saved_at(run.sizes, kGruN), n);
+    store(saved + saved_at(run.sizes, kGruM), inside(m, left));
   }
   gru_output<Plain>(run, row, unit, keep, candidates, z, n);
 }
@@ -94,10 +94,10 @@ inline void gru_late_block(const Forward& run, const Row& row, int64_t block, co
     const Vec n =
         inside(activate<false, kTanh>(run.options.candidate, load(kept + kGruN) + load(product + lane)), left);
     if (row.gates != nullptr) {
-      float* saved = row.gates + block * 3 * kBlock + lane;
-      store(saved + kGruR, load(kept + kGruR));
-      store(saved + kGruZ, z);
-      store(saved + kGruN, n);
+      float* saved = row.gates + unit;
+      store(saved, load(kept + kGruR));
+      store(saved + saved_at(run.sizes, kGruZ), z);
+      store(saved + saved_at(run.sizes, kGruN), n);
     }
     gru_output<false>(run, row, unit, at_lane(draws.keep, lane), at_lane(draws.candidates, lane), z, n);
   }
@@ -169,22 +169,22 @@ struct GruBack {
 };
 
 template <bool Plain>
-GW_INLINE GruBack gru_output_back(const Backward& run, const Entry& e, int64_t unit, int64_t slots, Vec dh,
-                                  const float* candidates) {
+GW_INLINE GruBack gru_output_back(const Backward& run, const Entry& e, int64_t unit, Vec dh, const float* candidates) {
   const gw_options& options = run.options;
   const int64_t left = run.sizes.H - unit;
   const Vec one = splat(1.0f);
-  const float* saved = e.gates + unit / kBlock * slots * kBlock + unit % kBlock;
-  const Vec n = load(saved + kGruN), dropped = !Plain && candidates != nullptr ? load(candidates) : one;
+  const Sizes& z = run.sizes;
+  const float* saved = e.gates + unit;
+  const Vec n = load(saved + saved_at(z, kGruN)), dropped = !Plain && candidates != nullptr ? load(candidates) : one;
   GruBack b;
-  b.r = load(saved + kGruR);
-  b.z = load(saved + kGruZ);
+  b.r = load(saved);
+  b.z = load(saved + saved_at(z, kGruZ));
   b.h_in = load_upto(e.h_in + unit, left);
   Vec dn = dh * (one - b.z) * dropped, dz = dh * (b.h_in - n * dropped);
   if (e.dgates != nullptr) {
-    const float* sent = e.dgates + unit / kBlock * slots * kBlock + unit % kBlock;
-    dn += load(sent + kGruN);
-    dz += load(sent + kGruZ);
+    const float* sent = e.dgates + unit;
+    dn += load(sent + saved_at(z, kGruN));
+    dz += load(sent + saved_at(z, kGruZ));
   }
   b.da_n = dn * slope<Plain, kTanh>(options.candidate, n);
   b.da_z = dz * slope<Plain, kSigmoid>(options.gate, b.z);
@@ -193,8 +193,8 @@ GW_INLINE GruBack gru_output_back(const Backward& run, const Entry& e, int64_t u
 }
 
 template <bool Plain>
-GW_INLINE Vec gru_reset_back(const Backward& run, const Entry& e, int64_t unit, int64_t slots, Vec r, Vec dr) {
-  if (e.dgates != nullptr) dr += load(e.dgates + unit / kBlock * slots * kBlock + unit % kBlock + kGruR);
+GW_INLINE Vec gru_reset_back(const Backward& run, const Entry& e, int64_t unit, Vec r, Vec dr) {
+  if (e.dgates != nullptr) dr += load(e.dgates + unit);
   return dr * slope<Plain, kSigmoid>(run.options.gate, r);
 }
 
@@ -213,9 +213,9 @@ GW_INLINE void gru_store(const Entry& e, int64_t place, Vec r, Vec z, Vec n, Vec
 template <bool Plain>
 GW_INLINE void gru_vector_back(const Backward& run, const Entry& e, int64_t unit, const float* dh,
                                const float* candidates) {
-  const Vec m = load(e.gates + unit / kBlock * 4 * kBlock + unit % kBlock + kGruM);
-  const GruBack b = gru_output_back<Plain>(run, e, unit, 4, load(dh), candidates);
-  const Vec da_r = gru_reset_back<Plain>(run, e, unit, 4, b.r, b.da_n * m);
+  const Vec m = load(e.gates + unit + saved_at(run.sizes, kGruM));
+  const GruBack b = gru_output_back<Plain>(run, e, unit, load(dh), candidates);
+  const Vec da_r = gru_reset_back<Plain>(run, e, unit, b.r, b.da_n * m);
   gru_store(e, unit / kBlock * 3 * kBlock + unit % kBlock, da_r, b.da_z, b.da_n, b.da_n * b.r);
 }
 
@@ -269,7 +269,7 @@ inline void gru_late_block_back(const Backward& run, const Entry& e, int64_t blo
   const GruDraws draws(run.options, block, e.n, e.t);
   for (int64_t lane = 0; lane < kBlock; lane += kLanes) {
     const int64_t unit = block * kBlock + lane, at = block * 3 * kBlock + lane;
-    const GruBack b = gru_output_back<false>(run, e, unit, 3, load(dh + lane), at_lane(draws.candidates, lane));
+    const GruBack b = gru_output_back<false>(run, e, unit, load(dh + lane), at_lane(draws.candidates, lane));
     for (float* to : {e.input, e.hidden}) {
       store(to + at + kGruZ, b.da_z);
       store(to + at + kGruN, b.da_n);
@@ -290,8 +290,8 @@ inline void gru_early_block_back(const Backward& run, const Entry& e, int64_t bl
     const int64_t unit = block * kBlock + lane, at = block * 3 * kBlock + lane, left = run.sizes.H - unit;
     Vec d = load(du + lane);
     if (e.drop != nullptr) d *= load_upto(e.drop + (run.sizes.per_gate ? 2 * run.sizes.H : 0) + unit, left);
-    const Vec r = load(e.gates + at + kGruR);
-    const Vec da_r = gru_reset_back<false>(run, e, unit, 3, r, d * load_upto(e.h_in + unit, left));
+    const Vec r = load(e.gates + unit);
+    const Vec da_r = gru_reset_back<false>(run, e, unit, r, d * load_upto(e.h_in + unit, left));
     carry_state(e, unit, d * r);
     for (float* to : {e.input, e.hidden}) store(to + at + kGruR, da_r);
     float* pending = e.pending + block * 2 * kBlock + lane;

@@ -61,11 +61,12 @@ GW_INLINE LstmGates lstm_step(const Forward& run, const Row& row, int64_t unit, 
   store(row.c_out + unit, !Plain && keep_c != nullptr ? mix(load(keep_c), c, c_new) : c_new);
   if (row.gates != nullptr) {
     const LstmSlots slot(coupled);
-    float* saved = row.gates + unit / kBlock * slot.count * kBlock + unit % kBlock;
-    store(saved + slot.i, i);
-    if (!coupled) store(saved + slot.f, f);
-    store(saved + slot.g, g);
-    store(saved + slot.o, o);
+    const Sizes& z = run.sizes;
+    float* saved = row.gates + unit;
+    store(saved, i);
+    if (!coupled) store(saved + saved_at(z, slot.f), f);
+    store(saved + saved_at(z, slot.g), g);
+    store(saved + saved_at(z, slot.o), o);
   }
   *new_cell = c_new;
   return {i, f, g, o};
@@ -173,12 +174,13 @@ GW_INLINE LstmKept lstm_kept(const Backward& run, const Entry& e, int64_t unit, 
   const gw_options& options = run.options;
   const bool coupled = !Plain && options.coupled != 0;
   const LstmSlots slot(coupled);
-  const float* saved = e.gates + unit / kBlock * slot.count * kBlock + unit % kBlock;
+  const Sizes& z = run.sizes;
+  const float* saved = e.gates + unit;
   LstmKept k;
-  k.gates.i = load(saved + slot.i);
-  k.gates.f = coupled ? inside(splat(1.0f) - k.gates.i, run.sizes.H - unit) : load(saved + slot.f);
-  k.gates.g = load(saved + slot.g);
-  k.gates.o = load(saved + slot.o);
+  k.gates.i = load(saved);
+  k.gates.f = coupled ? inside(splat(1.0f) - k.gates.i, z.H - unit) : load(saved + saved_at(z, slot.f));
+  k.gates.g = load(saved + saved_at(z, slot.g));
+  k.gates.o = load(saved + saved_at(z, slot.o));
   k.c_in = load(e.c_in + unit);
   k.c_raw = k.c_new = load(e.c + unit);
   if (!Plain && (options.zoneout_c > 0 || options.cell_clip > 0)) {
@@ -214,10 +216,10 @@ GW_INLINE LstmGates lstm_step_back(const Backward& run, const Entry& e, int64_t 
   }
   if (e.dgates != nullptr) {
     const LstmSlots slot(coupled);
-    const float* sent = e.dgates + unit / kBlock * slot.count * kBlock + unit % kBlock;
-    di += load(sent + slot.i);
-    if (!coupled) df += load(sent + slot.f);
-    dg += load(sent + slot.g);
+    const float* sent = e.dgates + unit;
+    di += load(sent);
+    if (!coupled) df += load(sent + saved_at(run.sizes, slot.f));
+    dg += load(sent + saved_at(run.sizes, slot.g));
   }
   LstmGates da;
   da.i = di * slope<Plain, kSigmoid>(options.gate, y.i);
@@ -242,7 +244,7 @@ GW_INLINE LstmGates lstm_step_back(const Backward& run, const Entry& e, int64_t 
 template <bool Plain>
 GW_INLINE Vec lstm_output_gate_back(const Backward& run, const Entry& e, int64_t unit, Vec o, Vec d_o) {
   const LstmSlots slot(!Plain && run.options.coupled != 0);
-  if (e.dgates != nullptr) d_o += load(e.dgates + unit / kBlock * slot.count * kBlock + unit % kBlock + slot.o);
+  if (e.dgates != nullptr) d_o += load(e.dgates + unit + saved_at(run.sizes, slot.o));
   return d_o * slope<Plain, kSigmoid>(run.options.gate, o);
 }
 
@@ -307,7 +309,7 @@ inline void lstm_normalised_row_back(const Backward& run, const Entry& e) {
     const Vec hat = inside((load(e.hidden + at) - splat(cell.mean)) * splat(cell.scale), left);
     const Vec u = inside(hat * weight(w.gain_c, unit, left) + weight(w.bias_c, unit, left), left);
     const Vec out = activate<false, kTanh>(options.output, u), d = load(e.staged + unit);
-    const Vec o = load(e.gates + at + slot.o);
+    const Vec o = load(e.gates + unit + saved_at(run.sizes, slot.o));
     const Vec du = d * o * slope<false, kTanh>(options.output, out);
     if (e.middle != nullptr) store(e.middle + unit, o * out);
     float* to = e.extra + block * extra.count * kBlock + lane;

@@ -178,7 +178,7 @@ class Problem:
     def _sent(self) -> dict[str, Any]:
         """Gradients that arrive: dy, dh_n, dc_n and those of the trace, NaN where they are not read, None if absent."""
         case = self.case
-        T, N, H = case.T, case.N, case.H
+        N, H = case.N, case.H
         arrays: dict[str, Any] = {
             "dy": self._sequence("dy", case.R).view,
             "dh_n": self._constant("dh_n", (N, case.R)),
@@ -190,11 +190,8 @@ class Problem:
             arrays["dc"] = self.guarded.constant(dc, name="dc")
         if case.cell != "rnn":
             dgates = self._normal(self.sizes["gates"])
-            _, _, blocks, slots, width = dgates.shape
-            padded = np.moveaxis(dgates, 3, 2).reshape(T, N, slots, blocks * width)
-            padded[:, :, len(case.traced) :] = np.nan  # the GRU's fourth slot
-            padded[~self.on] = np.nan
-            dgates = padded.reshape(T, N, slots, blocks, width).swapaxes(2, 3)
+            dgates[:, :, len(case.traced) :] = np.nan  # the GRU's fourth slot
+            dgates[~self.on] = np.nan
             arrays["dgates"] = self.guarded.constant(dgates, name="dgates")
         return {name: array if case.has(name) else None for name, array in arrays.items()}
 

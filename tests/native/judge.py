@@ -212,6 +212,5 @@ def run_backward(problem: Problem, run: Any, rounded: bool = True) -> dict[str, 
 
 
 def unblocked(gates: NDArray[Any]) -> NDArray[Any]:
-    """From the kernels' layout [T, N, Hb, S, 16] to [S, T, N, 16 Hb]."""
-    T, N, blocks, slots = gates.shape[:4]
-    return np.moveaxis(gates, 3, 0).reshape(slots, T, N, blocks * 16)
+    """From the kernels' layout [T, N, S, 16 Hb] to [S, T, N, 16 Hb]."""
+    return np.moveaxis(gates, 2, 0)

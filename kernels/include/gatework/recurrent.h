@@ -99,7 +99,7 @@ typedef struct gw_forward {
   float* y;               /* out [T, N, R]; 0 at masked steps; kept for the backward call */
   float* h_n;             /* out [N, R]; may be null; may be h0 */
   float* c_n;             /* out [N, H]; may be null; may be c0; LSTM */
-  float* gates; /* saved [T, N, Hb, S, 16]: gates after their activation, 0 beyond H; not written at masked steps;
+  float* gates; /* saved [T, N, S, Hb * 16]: gates after their activation, 0 beyond H; not written at masked steps;
                    null in inference. RNN: null unless zoneout_h > 0 (y is the gate) */
   float* c;     /* saved [T, N, Hb * 16]: the cell after each step; not written at masked steps; LSTM; null
                    where gates is */
@@ -117,7 +117,7 @@ typedef struct gw_backward {
   const float* dh_n;                  /* [N, R]; null: zeros */
   const float* dc_n;                  /* [N, H]; null: zeros */
   const float*
-      dgates;      /* [T, N, Hb, S, 16]: gradient of the saved gates themselves (a trace); null: zeros; not read at
+      dgates;      /* [T, N, S, Hb * 16]: gradient of the saved gates themselves (a trace); null: zeros; not read at
                       masked steps; finite in the units beyond H, as dc; LSTM and GRU (fourth slot of the GRU ignored) */
   const float* dc; /* [T, N, Hb * 16]: gradient of the saved cell (a trace); null: zeros */
   float* dx;       /* out [T, N, I], strides of x, rows apart; 0 at masked steps; null: not wanted */

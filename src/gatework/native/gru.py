@@ -25,7 +25,7 @@ class Forward(NamedTuple):
     h_n: Floats  # [N, H]
     gates: (
         Floats | None
-    )  # [T, N, ceil(H/16), 4, 16] (reset_after=False: 3); undefined at masked steps
+    )  # [T, N, 4 (reset_after=False: 3), 16 ceil(H/16)]; undefined at masked steps
     norms: Floats | None  # [T, N, .]: layer norm's products
 
 

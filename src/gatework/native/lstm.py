@@ -24,7 +24,7 @@ class Forward(NamedTuple):
     y: Floats  # [T, N, R]
     h_n: Floats  # [N, R]
     c_n: Floats  # [N, H]
-    gates: Floats | None  # [T, N, ceil(H/16), 4, 16] (coupled 3); undefined at masked steps
+    gates: Floats | None  # [T, N, 4 (coupled 3), 16 ceil(H/16)]; undefined at masked steps
     c: Floats | None  # [T, N, 16 ceil(H/16)]; undefined at masked steps
     norms: Floats | None  # [T, N, .]: layer norm's products
 

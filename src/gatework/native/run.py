@@ -56,7 +56,7 @@ class Outputs(NamedTuple):
     y: Floats  # [T, N, R]
     h_n: Floats  # [N, R]
     c_n: Floats | None  # [N, H]
-    gates: Floats | None  # [T, N, Hb, S, 16]
+    gates: Floats | None  # [T, N, S, 16 Hb]
     c: Floats | None  # [T, N, 16 Hb]
     norms: Floats | None  # [T, N, .]
 
@@ -198,7 +198,7 @@ def saved_sizes(cell: Cell, layout: Layout, options: Options) -> dict[str, tuple
     T, N, blocks = layout.T, layout.N, -(-layout.H // BLOCK)
     sizes: dict[str, tuple[int, ...]] = {}
     if cell != "rnn" or options.zoneout_h > 0:
-        sizes["gates"] = (T, N, blocks, slots_of(cell, options), BLOCK)
+        sizes["gates"] = (T, N, slots_of(cell, options), blocks * BLOCK)
     if cell == "lstm":
         sizes["c"] = (T, N, blocks * BLOCK)
     if options.layer_norm:

@@ -45,7 +45,7 @@ class Inputs(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """y laid out like x, h_n [D, N, R], c_n [D, N, H]; where kept, gates [D, T, N, Hb, S, 16], c [D, T, N, Hb*16].
+    """y laid out like x, h_n [D, N, R], c_n [D, N, H]; where kept, gates [D, T, N, S, Hb*16], c [D, T, N, Hb*16].
 
     norms are products that layer norm leaves for backward.
     """
@@ -266,7 +266,7 @@ def saved_shapes(plan: Plan, D: int, T: int, N: int, H: int) -> tuple[tuple[int,
     """Of gates, c, norms; () for what is not saved."""
     Hb = -(-H // BLOCK)
     return (
-        (D, T, N, Hb, plan.gates, BLOCK) if plan.gates else (),
+        (D, T, N, plan.gates, Hb * BLOCK) if plan.gates else (),
         (D, T, N, Hb * BLOCK) if plan.c else (),
         (D, T, N, plan.norms) if plan.norms else (),
     )

@@ -304,7 +304,7 @@ def _shapes(
     shapes: dict[str, tuple[Any, ...]] = {"y": (a, b, D * R), "h_n": (D, N, R), "c_n": (D, N, H)}
     shapes |= dict.fromkeys(("gates", "c", "norms"), (0,))
     if keep and has_gates(options):
-        shapes["gates"] = (D, T, N, Hb, slots(options), BLOCK)
+        shapes["gates"] = (D, T, N, slots(options), Hb * BLOCK)
     if keep and is_lstm:
         shapes["c"] = (D, T, N, Hb * BLOCK)
     if keep and options.layer_norm:

@@ -1,6 +1,7 @@
 """The trace of a layer: every gate and state of every step, and how values are carried over steps that did not happen.
 
-`from_saved` and `to_saved` turn the kernels' layout ([T, N, Hb, S, 16], units in blocks of 16) into a trace and back.
+`from_saved` and `to_saved` turn the kernels' layout ([T, N, S, H rounded up to 16]) into a trace and back. Where every
+step happens the trace is a view.
 """
 
 from __future__ import annotations
@@ -125,13 +126,13 @@ def from_saved(
     happens: Tensor | None,
     reset: Tensor | None,
 ) -> LayerTrace:
-    """The trace of a kernel call; saved: its gates [D, T, N, Hb, S, 16]."""
+    """The trace of a kernel call; saved: its gates [D, T, N, S, Hb*16]."""
     states = [v.values if happens is None else v.over(happens, reset) for v in (c, h) if v]
     if options.cell == "rnn":
         return RNNTrace(*states)
     assert saved is not None
     H = states[0].shape[-1]  # of c, or of the GRU's h
-    flat = saved.permute(4, 0, 1, 2, 3, 5).flatten(-2)[..., :H]  # [S, D, T, N, H]
+    flat = saved[..., :H].movedim(3, 0)  # [S, D, T, N, H]
     if options.cell == "gru":
         return GRUTrace(*_where(happens, flat[:3]).unbind(), *states)
     if not options.coupled:
@@ -141,7 +142,7 @@ def from_saved(
 
 
 def to_saved(trace: LayerTrace, options: Options) -> tuple[Tensor | None, Tensor | None]:
-    """gates [D, T, N, Hb, S, 16] and c [D, T, N, Hb*16] as the kernels keep them; padding units are 0."""
+    """gates [D, T, N, S, Hb*16] and c [D, T, N, Hb*16] as the kernels keep them; padding units are 0."""
     if isinstance(trace, RNNTrace):
         return None, None
     if isinstance(trace, GRUTrace):
@@ -153,10 +154,9 @@ def to_saved(trace: LayerTrace, options: Options) -> tuple[Tensor | None, Tensor
 
 
 def _blocks(values: Sequence[Tensor]) -> Tensor:
-    """[D, T, N, Hb, S, 16] from S of [D, T, N, H]."""
+    """[D, T, N, S, Hb*16] from S of [D, T, N, H]."""
     every = torch.stack([*values], dim=3)  # [D, T, N, S, H]
-    padded = functional.pad(every, (0, -every.shape[-1] % BLOCK))
-    return padded.unflatten(-1, (-1, BLOCK)).transpose(3, 4)
+    return functional.pad(every, (0, -every.shape[-1] % BLOCK))
 
 
 def _where(happens: Tensor | None, values: Tensor) -> Tensor:
