@@ -193,7 +193,7 @@ def saved_sizes(cell: Cell, layout: Layout, options: Options) -> dict[str, tuple
         ShapeError: a size or an option is out of range.
 
     >>> saved_sizes("gru", Layout(5, 2, 3, 20, 0, 6, 3, 40, 20), Options())
-    {'gates': (5, 2, 2, 4, 16)}
+    {'gates': (5, 2, 4, 32)}
     """
     T, N, blocks = layout.T, layout.N, -(-layout.H // BLOCK)
     sizes: dict[str, tuple[int, ...]] = {}
