@@ -59,13 +59,18 @@ struct Share {
   int64_t end(int64_t count) const { return count * (member + 1) / members; }
 };
 
-// Rows even and odd of a panel that is 64 columns wide, as the products read them.
+// Row q of a panel of 64 columns: where it is written first, and what makes pairs of two such rows where the products
+// read pairs.
 template <class Policy>
-void put_rows(const float* even, const float* odd, int64_t pair, float* panel) {
-  if (Policy::kRowsRounded) return interleave_rounded(even, odd, kPanel, panel + pair * kPanel);
-  std::memcpy(panel + 2 * pair * kPanel, even, kPanel * sizeof(float));
-  std::memcpy(panel + (2 * pair + 1) * kPanel, odd, kPanel * sizeof(float));
-}
+struct PanelRows {
+  float* panel;
+  alignas(64) float pair[2][kPanel];
+  explicit PanelRows(float* to) : panel(to) {}
+  float* begin(int64_t q) { return Policy::kRowsRounded ? pair[q % 2] : panel + q * kPanel; }
+  void end(int64_t q) const {
+    if (Policy::kRowsRounded && q % 2 == 1) interleave_rounded(pair[0], pair[1], kPanel, panel + q / 2 * kPanel);
+  }
+};
 
 // Rows of W [all gates * H, columns] of gates first_gate..+gates-1, in blocks of units, cut into panels of 64 columns:
 // to [panel, q, 64], q = (block * gates + gate) * 16 + lane.
@@ -73,16 +78,16 @@ template <class Policy>
 void pack_panels(const float* w, const Sizes& z, int64_t columns, int64_t first_gate, int64_t gates,
                  int64_t first_block, int64_t last_block, float* to) {
   const int64_t rows = gates * kBlock;
-  alignas(64) float pair[2][kPanel];
   for (int64_t j = 0; j < columns; j += kPanel, to += z.blocks * rows / Policy::kPerStep * kPanel) {
     const int64_t width = columns - j < kPanel ? columns - j : kPanel;
+    PanelRows<Policy> panel(to);
     for (int64_t q = first_block * rows; q < last_block * rows; ++q) {
       const int64_t unit = q / rows * kBlock + q % kBlock, gate = first_gate + q % rows / kBlock;
-      float* row = pair[q % 2];
+      float* row = panel.begin(q);
       if (width < kPanel || unit >= z.H) std::memset(row, 0, kPanel * sizeof(float));
       if (unit < z.H)
         std::memcpy(row, w + (gate * z.H + unit) * columns + j, static_cast<size_t>(width) * sizeof(float));
-      if (q % 2 == 1) put_rows<Policy>(pair[0], pair[1], q / 2, to);
+      panel.end(q);
     }
   }
 }
@@ -90,20 +95,14 @@ void pack_panels(const float* w, const Sizes& z, int64_t columns, int64_t first_
 // W_hr [P, H] likewise: [panel of H, P padded, 64], pairs of rows first..last-1 of the padded P.
 template <class Policy>
 void pack_projection(const float* w, const Sizes& z, int64_t first, int64_t last, float* to) {
-  alignas(64) float pair[2][kPanel];
   for (int64_t j = 0; j < z.H; j += kPanel, to += z.r_padded / Policy::kPerStep * kPanel) {
     const int64_t width = z.H - j < kPanel ? z.H - j : kPanel;
+    PanelRows<Policy> panel(to);
     for (int64_t p = 2 * first; p < 2 * last; ++p) {
-      std::memset(pair[p % 2], 0, kPanel * sizeof(float));
-      if (p < z.P) std::memcpy(pair[p % 2], w + p * z.H + j, static_cast<size_t>(width) * sizeof(float));
-      if (p % 2 == 1) put_rows<Policy>(pair[0], pair[1], p / 2, to);
+      copy_padded(p < z.P ? w + p * z.H + j : nullptr, width, kPanel, panel.begin(p));
+      panel.end(p);
     }
   }
-}
-
-void copy_row(const float* from, int64_t n, int64_t padded, float* to) {
-  std::memset(to, 0, static_cast<size_t>(padded) * sizeof(float));
-  if (from != nullptr) std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
 }
 
 float* start_of_state(const Backward& run, int64_t n) {
@@ -119,18 +118,18 @@ void prepare_row(const Backward& run, int64_t n) {
   const bool set_back = run.schedule.last(n) == kStartState;
   const float* dh_n = call.dh_n == nullptr ? nullptr : call.dh_n + n * z.R;
   const float* dc_n = call.dc_n == nullptr ? nullptr : call.dc_n + n * z.H;
-  copy_row(set_back ? nullptr : dh_n, z.R, z.r_padded, run.dlast + n * z.r_row);
-  if (run.carries()) copy_row(nullptr, 0, z.r_padded, run.dstate + n * z.r_row);
+  copy_padded(set_back ? nullptr : dh_n, z.R, z.r_padded, run.dlast + n * z.r_row);
+  if (run.carries()) copy_padded(nullptr, 0, z.r_padded, run.dstate + n * z.r_row);
   if (run.start_gradient != nullptr) {
-    copy_row(set_back ? dh_n : nullptr, z.R, z.r_padded, start_of_state(run, n));
-    copy_row(set_back ? dc_n : nullptr, z.H, z.padded, start_of_memory(run, n));
+    copy_padded(set_back ? dh_n : nullptr, z.R, z.r_padded, start_of_state(run, n));
+    copy_padded(set_back ? dc_n : nullptr, z.H, z.padded, start_of_memory(run, n));
   }
   if (run.cell == Cell::lstm) {
-    copy_row(set_back ? nullptr : dc_n, z.H, z.padded, run.dmemory + n * z.row);
-    copy_row(call.c0 == nullptr ? run.weights.learned_c : call.c0 + n * z.H, z.H, z.padded, run.memory + n * z.row);
+    copy_padded(set_back ? nullptr : dc_n, z.H, z.padded, run.dmemory + n * z.row);
+    copy_padded(call.c0 == nullptr ? run.weights.learned_c : call.c0 + n * z.H, z.H, z.padded, run.memory + n * z.row);
   }
   for (int64_t t = 0; call.dx != nullptr && !run.options.add_dx && !run.schedule.dense() && t < z.T; ++t)
-    if (!run.schedule.happens(t, n)) copy_row(nullptr, 0, z.I, call.dx + t * run.shape.x_step + n * run.shape.x_row);
+    if (!run.schedule.happens(t, n)) copy_padded(nullptr, 0, z.I, call.dx + t * run.shape.x_step + n * run.shape.x_row);
 }
 
 template <class Policy>
@@ -145,7 +144,7 @@ void prepare(const Backward& run, const Share& share) {
   for (int64_t n = share.begin(z.N); n < share.end(z.N); ++n) prepare_row(run, n);
   if (share.member != 0) return;
   std::memset(run.zeros, 0, static_cast<size_t>(run.zero_floats) * sizeof(float));
-  if (run.cell == Cell::lstm) copy_row(run.weights.learned_c, z.H, z.padded, run.start_memory);
+  if (run.cell == Cell::lstm) copy_padded(run.weights.learned_c, z.H, z.padded, run.start_memory);
 }
 
 // h of the row before the step, not padded.
@@ -194,14 +193,6 @@ void fill_entry(const Backward& run, const Table& table, Entry& e, int64_t s, in
 
 using BlockBack = void (*)(const Backward&, const Entry&, int64_t, const float*);
 
-bool is_plain(const Backward& run) {
-  const gw_options& o = run.options;
-  const bool usual = (run.cell == Cell::rnn || o.gate.kind == kSigmoid) && o.candidate.kind == kTanh &&
-                     (run.cell != Cell::lstm || o.output.kind == kTanh);
-  return usual && o.cell_clip == 0 && o.zoneout_c == 0 && !drops_candidates(o) && !o.coupled && !o.reset_before &&
-         !o.layer_norm && run.sizes.P == 0 && run.weights.peephole == nullptr;
-}
-
 void keep_staged(const Backward&, const Entry& e, int64_t block, const float* d) {
   std::memcpy(e.staged + block * kBlock, d, kBlock * sizeof(float));
 }
@@ -210,7 +201,7 @@ void keep_staged(const Backward&, const Entry& e, int64_t block, const float* d)
 BlockBack block_back(const Backward& run) {
   if (run.options.reset_before) return gru_late_block_back;
   if (run.options.layer_norm) return keep_staged;
-  const bool plain = is_plain(run);
+  const bool plain = is_usual(run.cell, run.options, run.sizes, run.weights);
   switch (run.cell) {
     case Cell::lstm:
       return plain ? lstm_block_back<true> : lstm_block_back<false>;

@@ -40,6 +40,11 @@ GW_INLINE Vec weight(const float* w, int64_t unit, int64_t left) {
   return w == nullptr ? Vec{} : load_upto(w + unit, left);
 }
 
+inline void copy_padded(const float* from, int64_t count, int64_t padded, float* to) {
+  std::memset(to, 0, static_cast<size_t>(padded) * sizeof(float));
+  if (from != nullptr) std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+}
+
 // What was drawn, 0 or 1, selects; an expectation mixes.
 GW_INLINE Vec mix(Vec keep, Vec before, Vec now) {
   const Vec zero{}, one = splat(1.0f);
@@ -90,6 +95,14 @@ GW_INLINE void put_out(const Forward& run, const Row& row, int64_t unit, const f
   for (int64_t g = 0; g < run.sizes.G; ++g)
     store_operand(run.rounds(), row.h_out + g * run.sizes.r_padded, unit,
                   h * load_upto(row.drop + g * run.sizes.R + unit, left));
+}
+
+// A cell with torch's activations and none of the options that change its arithmetic: `Plain` in the cells.
+inline bool is_usual(Cell cell, const gw_options& o, const Sizes& z, const gw_weights& w) {
+  const bool activations = (cell == Cell::rnn || o.gate.kind == kSigmoid) && o.candidate.kind == kTanh &&
+                           (cell != Cell::lstm || o.output.kind == kTanh);
+  return activations && o.cell_clip == 0 && o.zoneout_c == 0 && !drops_candidates(o) && !o.coupled && !o.reset_before &&
+         !o.layer_norm && z.P == 0 && w.peephole == nullptr;
 }
 
 // One (t, n) pair on its way backwards.

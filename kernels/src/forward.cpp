@@ -63,12 +63,8 @@ void keep_sums(const Forward& run, const Row& row, int64_t block, const float* s
 }
 
 bool is_plain(const Forward& run) {
-  const gw_options& o = run.options;
-  const bool usual = (run.cell == Cell::rnn || o.gate.kind == kSigmoid) && o.candidate.kind == kTanh &&
-                     (run.cell != Cell::lstm || o.output.kind == kTanh);
-  return usual && o.cell_clip == 0 && o.zoneout_h == 0 && o.zoneout_c == 0 && !drops_candidates(o) && !o.coupled &&
-         !o.reset_before && !o.layer_norm && run.sizes.P == 0 && run.call.drop == nullptr &&
-         run.weights.peephole == nullptr;
+  return is_usual(run.cell, run.options, run.sizes, run.weights) && run.options.zoneout_h == 0 &&
+         run.call.drop == nullptr;
 }
 
 // What happens to a block whose first sums are complete.
@@ -529,11 +525,6 @@ void pack_share(const Forward& run, int64_t share, int64_t shares, char* packed)
     pack_projection<OfProjection<Policy>>(run, z.r_blocks * share / shares, z.r_blocks * (share + 1) / shares,
                                           packed + p.project);
   pack_bias(run, first, last, reinterpret_cast<float*>(packed + p.bias));
-}
-
-void copy_padded(const float* from, int64_t count, int64_t padded, float* to) {
-  std::memset(to, 0, static_cast<size_t>(padded) * sizeof(float));
-  if (from != nullptr) std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
 }
 
 // h as the products read it: times the row's mask, for each gate where the gates have masks of their own.

@@ -10,9 +10,9 @@ namespace {
 
 // Where a gate's slot begins within a block: i, f, g, o, or i, g, o where f = 1 - i.
 struct LstmSlots {
-  int64_t i = 0, f, g, o, count;
+  int64_t i = 0, f, g, o;
   explicit LstmSlots(bool coupled)
-      : f(coupled ? 0 : kBlock), g(coupled ? 16 : 32), o(coupled ? 32 : 48), count(coupled ? 3 : 4) {}
+      : f(coupled ? 0 : kBlock), g((coupled ? 1 : 2) * kBlock), o((coupled ? 2 : 3) * kBlock) {}
 };
 
 struct LstmPeepholes {

@@ -13,7 +13,7 @@ from gatework.ops.trace import LayerResult
 from gatework.reference import gru, lstm, rnn
 from gatework.reference import steps as reference_steps
 from gatework.reference.options import Options as ReferenceOptions
-from tests.tolerances import assert_close
+from tests.tolerances import assert_close, error
 
 JUDGES = {"lstm": lstm, "gru": gru, "rnn": rnn}
 TRACE = {"lstm": ("i", "f", "g", "o", "c", "h"), "gru": ("r", "z", "n", "h"), "rnn": ("h",)}
@@ -144,7 +144,42 @@ def make(
     seeds = tuple(int(v) for v in draw.integers(0, 2**63, D))
     none = "learned" in parts
     h0, c0 = (None if none else h0), (None if none or options.cell != "lstm" else c0)
-    return Case(x, h0, c0, weights, flags, options, drop, seeds)
+    weights = [w._make(map(_single, w)) for w in weights]
+    drop = None if drop is None else [_single(v) for v in drop]
+    return Case(_single(x), _single(h0), _single(c0), weights, flags, options, drop, seeds)
+
+
+def _single(values: Any) -> Any:
+    """Doubles that single precision holds exactly, so that kernel and judge are given the same numbers."""
+    return None if values is None else values.astype(np.float32).astype(float)
+
+
+def make_steady(*sizes: int, steps: str, seed: int, variant: Variant) -> Case:
+    """The first case from `seed` on whose right answer does not hang on the last bit of its inputs.
+
+    Mixtures of everything can enlarge a rounding a hundred times; what a kernel makes of such data says nothing.
+    The kernel has no part in the choice: half a unit in the last place of every input must move the reference by less
+    than a third of what is allowed.
+    """
+    for attempt in range(20):
+        case = make(*sizes, steps=steps, seed=seed + attempt, variant=variant)
+        up, nudged = upstream(case), _nudged(case)
+        pairs = [*zip(expected(case)[:3], expected(nudged)[:3], strict=True)]
+        right, moved = gradients(case, up, True), gradients(nudged, up, True)
+        pairs += [(right[name], moved[name]) for name in right]
+        if all(a is None or error(b, a) < 3e-6 for a, b in pairs):
+            return case
+    raise AssertionError("no steady data")
+
+
+def _nudged(case: Case) -> Case:
+    draw = np.random.default_rng(0)
+
+    def nudge(v: Any) -> Any:
+        return None if v is None else v * (1 + 2.0**-24 * draw.choice([-1.0, 1.0], size=v.shape))
+
+    weights = [w._make(map(nudge, w)) for w in case.weights]
+    return case._replace(x=nudge(case.x), h0=nudge(case.h0), c0=nudge(case.c0), weights=weights)
 
 
 def _weights(
@@ -231,8 +266,8 @@ def upstream(case: Case, seed: int = 1) -> Upstream:
     on = reference_steps.steps_that_happen(T, N, case.steps.get("lengths"), case.steps.get("mask"))
     on = on[..., None]
     count = {"lstm": gates(case.options), "gru": 3, "rnn": 0}[case.options.cell]
-    dgates, dc = draw.normal(size=(count, D, T, N, H)) * on, draw.normal(size=(D, T, N, H)) * on
-    dy, dh_n, dc_n = (draw.normal(size=s) for s in ((T, N, D * R), (D, N, R), (D, N, H)))
+    dgates, dc = (_single(draw.normal(size=s) * on) for s in ((count, D, T, N, H), (D, T, N, H)))
+    dy, dh_n, dc_n = (_single(draw.normal(size=s)) for s in ((T, N, D * R), (D, N, R), (D, N, H)))
     if case.options.cell != "lstm":
         return Upstream(dy, dh_n, None, dgates if count else None, None)
     return Upstream(dy, dh_n, dc_n, dgates, dc)
@@ -350,11 +385,9 @@ def check(case: Case, dtype: torch.dtype, *, batch_first: bool, trace: bool) -> 
         grads += [*(() if up.dgates is None else up.dgates), *(() if up.dc is None else [up.dc])]
     torch.autograd.backward(outputs, [torch.tensor(g, dtype=dtype) for g in grads])
     wanted = gradients(case, up, trace)
-    normed = case.options.layer_norm and dtype == torch.float32
-    quantity = "gradient through layer norm" if normed else "gradient"
     for name, tensor in t.named().items():
         gradient = tensor.grad.transpose(0, 1) if batch_first and name == "x" else tensor.grad
-        assert_close(gradient, wanted[name], quantity, "reference", f"d {name}")
+        assert_close(gradient, wanted[name], "gradient", "reference", f"d {name}")
 
 
 def check_against_torch(judge: torch.nn.RNNBase, options: Options) -> None:

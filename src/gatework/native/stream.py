@@ -98,6 +98,22 @@ class _Stream:
         )
         return y
 
+    def step(self, x: ArrayLike, *, drop: ArrayLike | None = None) -> Floats:
+        """Goes one step on.
+
+        Args:
+            x: [N, I].
+            drop: [N, R], or [N, G, R] for each gate: multiplies h where W_hh reads it.
+
+        Returns:
+            [N, R] the output, a copy of the new h.
+
+        Raises:
+            ShapeError: `x`, `drop` or the state does not fit.
+        """
+        self.h = self._step(x, drop, None, None)
+        return self.h.copy()
+
 
 class LSTMStream(_Stream):
     """An LSTM layer that is fed one step at a time and keeps its state.
@@ -135,18 +151,7 @@ class LSTMStream(_Stream):
         self.c = self._learned("learned_c", self.hidden_size)  # [N, H]
 
     def step(self, x: ArrayLike, *, drop: ArrayLike | None = None) -> Floats:
-        """Goes one step on.
-
-        Args:
-            x: [N, I].
-            drop: [N, R], or [N, G, R] for each gate: multiplies h where W_hh reads it.
-
-        Returns:
-            [N, R] the output, a copy of the new h.
-
-        Raises:
-            ShapeError: `x`, `drop` or the state does not fit.
-        """
+        """Goes one step on, h and c alike; arguments and errors as of every stream: x [N, I] to [N, R]."""
         c = shaped(converted(self.c, "c"), (self.rows, self.hidden_size), "c")
         c_next = np.empty_like(c)
         self.h = self._step(x, drop, c, c_next)
@@ -187,22 +192,6 @@ class GRUStream(_Stream):
     ):
         super().__init__(weights, rows, threads, options)
 
-    def step(self, x: ArrayLike, *, drop: ArrayLike | None = None) -> Floats:
-        """Goes one step on.
-
-        Args:
-            x: [N, I].
-            drop: [N, H], or [N, 3, H] for each gate: multiplies h in the products.
-
-        Returns:
-            [N, H] the output, a copy of the new h.
-
-        Raises:
-            ShapeError: `x`, `drop` or the state does not fit.
-        """
-        self.h = self._step(x, drop, None, None)
-        return self.h.copy()
-
 
 class RNNStream(_Stream):
     """A plain recurrent layer that is fed one step at a time and keeps its state.
@@ -236,22 +225,6 @@ class RNNStream(_Stream):
         **options: Unpack[RNNOptions],
     ):
         super().__init__(weights, rows, threads, options)
-
-    def step(self, x: ArrayLike, *, drop: ArrayLike | None = None) -> Floats:
-        """Goes one step on.
-
-        Args:
-            x: [N, I].
-            drop: [N, H] or [N, 1, H]: multiplies h in the product.
-
-        Returns:
-            [N, H] the output, a copy of the new h.
-
-        Raises:
-            ShapeError: `x`, `drop` or the state does not fit.
-        """
-        self.h = self._step(x, drop, None, None)
-        return self.h.copy()
 
 
 def _is_count(value: Any) -> bool:
