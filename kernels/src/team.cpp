@@ -1,4 +1,4 @@
-// Teams of workers, kept between calls and handed to one caller at a time.
+// Teams of workers, kept between calls and handed to one caller at a time; or the workers of an OpenMP runtime.
 // After fork the child owns no workers: the parent's teams are forgotten there (their memory is not touched again).
 #include "team.h"
 
@@ -105,9 +105,13 @@ std::mutex registry;                  // guards teams and each team's taken
 std::vector<Team*>* teams = nullptr;  // never destroyed: workers may outlive static destruction
 std::atomic<int32_t> workers_alive{0};
 
+gw_openmp openmp{};
+std::atomic<bool> borrowed{false};  // whether `openmp` serves; its workers do not live on in a child of fork
+
 void before_fork() { registry.lock(); }
 void after_fork_in_parent() { registry.unlock(); }
 void after_fork_in_child() {
+  borrowed.store(false);
   teams = new std::vector<Team*>();
   workers_alive.store(0);
   registry.unlock();
@@ -152,9 +156,13 @@ void Team::end() {
   workers_alive.fetch_sub(static_cast<int32_t>(workers.size()));
 }
 
-Team* take_team() try {
+void watch_forks() {
   static const int handlers = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
   (void)handlers;
+}
+
+Team* take_team() try {
+  watch_forks();
   std::lock_guard<std::mutex> lock(registry);
   if (teams == nullptr) teams = new std::vector<Team*>();
   for (Team* team : *teams) {
@@ -191,13 +199,49 @@ void give_team(Team* team) {
   team->taken = false;
 }
 
+// A call on OpenMP's workers. Nothing runs where fewer of them come than are needed; all see the same number of them.
+struct Loan {
+  int32_t count;
+  Work work;
+  void* context;
+  bool served = false;
+
+  static void enter(void* loan) { static_cast<Loan*>(loan)->run(); }
+  void run() {
+    if (openmp.num_threads() < count) return;
+    const int32_t member = openmp.thread_num();
+    if (member == 0) served = true;
+    if (member < count) work(context, member);
+  }
+};
+
+// The region always has as many threads as OpenMP's user gives it: with another number the runtime would end workers
+// and start them anew in its next region.
+bool run_on_borrowed(int32_t count, Work work, void* context) {
+  if (!borrowed.load(std::memory_order_acquire)) return false;
+  const int32_t most = openmp.max_threads();
+  if (count > most) return false;
+  Loan loan{count, work, context};
+  openmp.parallel(Loan::enter, &loan, static_cast<unsigned>(most), 0);
+  return loan.served;
+}
+
 }  // namespace
+
+void borrow(const gw_openmp* runtime) {
+  watch_forks();
+  borrowed.store(false);
+  if (runtime == nullptr) return;
+  openmp = *runtime;
+  borrowed.store(true, std::memory_order_release);
+}
 
 bool run_together(int32_t count, Work work, void* context) {
   if (count == 1) {
     work(context, 0);
     return true;
   }
+  if (run_on_borrowed(count, work, context)) return true;
   Team* team = take_team();
   if (team == nullptr) return false;
   const bool enough = team->grow(count - 1);
@@ -219,5 +263,6 @@ int32_t live_workers() { return workers_alive.load(); }
 
 }  // namespace gw
 
+void gw_threads_borrow(const gw_openmp* runtime) { gw::borrow(runtime); }
 void gw_threads_stop(void) { gw::stop_teams(); }
 int32_t gw_threads_alive(void) { return gw::live_workers(); }

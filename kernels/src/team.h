@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <mutex>
 
+#include "gatework/threads.h"
+
 namespace gw {
 
 // Something that one thread announces and others wait for: a counter that only grows.
@@ -40,10 +42,11 @@ class Barrier {
 using Work = void (*)(void* context, int32_t member);
 
 // Runs work(context, m) for m = 0..count-1 at the same time, member 0 on the calling thread, and returns when all are
-// done. Several threads may call at once: each gets a team of its own. False: a worker could not be started, nothing
-// ran.
+// done. Several threads may call at once: each gets a team of its own, or OpenMP's if `borrow` gave them. False: a
+// worker could not be started, nothing ran.
 bool run_together(int32_t count, Work work, void* context);
 
+void borrow(const gw_openmp* runtime);  // see gw_threads_borrow
 void stop_teams();
 int32_t live_workers();
 

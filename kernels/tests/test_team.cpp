@@ -3,8 +3,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
+#include <vector>
 
 #include "check.h"
 #include "gatework/threads.h"
@@ -56,6 +58,67 @@ struct Round {
   gw::Barrier barrier;
 };
 
+int exit_status(pid_t child) {
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// An OpenMP runtime as far as a team sees it: fresh threads for each region, of which fewer than asked may come.
+namespace openmp {
+std::atomic<int> most{4}, given{4}, regions{0};
+thread_local int number = 0, size = 1;
+
+void parallel(void (*work)(void*), void* context, unsigned threads, unsigned) {
+  ++regions;
+  const int members = std::min(static_cast<int>(threads), given.load());
+  const auto enter = [=](int member) {
+    number = member;
+    size = members;
+    work(context);
+  };
+  std::vector<std::thread> others;
+  for (int member = 1; member < members; ++member) others.emplace_back(enter, member);
+  enter(0);
+  for (std::thread& other : others) other.join();
+  size = 1;
+}
+int max_threads() { return most; }
+int num_threads() { return size; }
+int thread_num() { return number; }
+constexpr gw_openmp kRuntime{parallel, max_threads, num_threads, thread_num};
+}  // namespace openmp
+
+int regions_of(int32_t members) {
+  const int before = openmp::regions;
+  CHECK(Round(members, 5).run());
+  return openmp::regions - before;
+}
+
+void check_borrowed_workers() {
+  gw_threads_stop();
+  gw_threads_borrow(&openmp::kRuntime);
+  CHECK(regions_of(1) == 0);
+  for (int32_t members : {2, 3, 4}) CHECK(regions_of(members) == 1);
+  CHECK(gw_threads_alive() == 0);
+  CHECK(regions_of(5) == 0);  // more than the runtime has
+  CHECK(gw_threads_alive() == 4);
+  openmp::given = 2;  // a limit, or a region around the call
+  CHECK(regions_of(2) == 1 && regions_of(3) == 1);
+  openmp::given = 1;
+  CHECK(regions_of(2) == 1);
+  openmp::given = 4;
+  gw_threads_stop();
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) _exit(regions_of(kChildMembers) == 0 ? 0 : 1);
+  CHECK(exit_status(child) == 0);
+  CHECK(regions_of(4) == 1);
+  gw_threads_borrow(nullptr);
+  CHECK(regions_of(4) == 0);
+  gw_threads_stop();
+}
+
 void check_growing_and_ending() {
   gw_threads_stop();
   CHECK(gw_threads_alive() == 0);
@@ -96,12 +159,6 @@ void check_callers_at_once() {
   CHECK(good == 160);
 }
 
-int exit_status(pid_t child) {
-  int status = -1;
-  CHECK(waitpid(child, &status, 0) == child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 void check_fork() {
   CHECK(Round(4, 5).run());
   for (int round = 0; round < 3; ++round) {
@@ -126,6 +183,7 @@ int main() {
   check_sleepers();
   check_callers_at_once();
   check_fork();
+  check_borrowed_workers();
   gw_threads_stop();
   CHECK(gw_threads_alive() == 0);
   return report("test_team");

@@ -168,7 +168,7 @@ def test_a_subclass_is_composed() -> None:
 
 
 def test_missing_kernels_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(path, "_WHY_NO_KERNELS", "libgatework.so is not there")
+    monkeypatch.setattr(path, "WHY_NO_KERNELS", "libgatework.so is not there")
     way = _chosen(*_call())
     assert way.name == "composed" and "libgatework.so is not there" in path.sentence(way)
 

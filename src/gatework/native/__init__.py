@@ -24,7 +24,12 @@ from gatework.native.recurrent import (
 )
 from gatework.native.rnn import rnn_backward, rnn_forward
 from gatework.native.stream import GRUStream, LSTMStream, RNNStream
-from gatework.native.threads import get_num_threads, set_num_threads
+from gatework.native.threads import (
+    borrow_workers,
+    get_num_threads,
+    return_workers,
+    set_num_threads,
+)
 from gatework.native.weights import Weights
 
 __all__ = [
@@ -39,6 +44,7 @@ __all__ = [
     "WeightsAt",
     "available",
     "backward_at",
+    "borrow_workers",
     "dropout_at",
     "dropout_mask",
     "forward_at",
@@ -53,6 +59,7 @@ __all__ = [
     "pooled",
     "pooled_bytes",
     "release_pool",
+    "return_workers",
     "rnn_backward",
     "rnn_forward",
     "set_num_threads",

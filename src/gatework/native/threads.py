@@ -1,15 +1,19 @@
-"""How many threads the kernels may use.
+"""How many threads the kernels may use, and whose.
 
-In this order: `set_num_threads`, the environment variable `GATEWORK_NUM_THREADS`, torch's number where torch is loaded,
-the processors that this process may run on.
+How many, in this order: `set_num_threads`, the environment variable `GATEWORK_NUM_THREADS`, torch's number where torch
+is loaded, the processors that this process may run on. Whose: our own, or those of an OpenMP runtime that is loaded
+anyway (`borrow_workers`) unless `GATEWORK_WORKERS=own`. Why: docs/why/threads.md.
 """
 
+import ctypes
 import os
 import sys
 
 from gatework.errors import OptionError
+from gatework.native.library import load
 
 LARGEST = 1 << 16
+_OPENMP = ("GOMP_parallel", "omp_get_max_threads", "omp_get_num_threads", "omp_get_thread_num")
 _chosen: int | None = None
 
 
@@ -43,6 +47,39 @@ def get_num_threads() -> int:
     if torch is not None and hasattr(torch, "get_num_threads"):
         return torch.get_num_threads()
     return usable_processors()
+
+
+def borrow_workers(user: str | os.PathLike[str]) -> bool:
+    """Lets later calls run on the workers of the OpenMP runtime that a loaded library uses.
+
+    Args:
+        user: path of the library, such as torch's libtorch_cpu.so.
+
+    Returns:
+        Whether they do. False, and our own workers serve: the library is not loaded, its runtime does not offer
+        GNU's interface, or `GATEWORK_WORKERS=own`.
+
+    Raises:
+        OptionError: `GATEWORK_WORKERS` is neither own nor openmp.
+        KernelError: our own library is not available.
+    """
+    wanted = os.environ.get("GATEWORK_WORKERS") or "openmp"
+    if wanted not in ("own", "openmp"):
+        raise OptionError(f"GATEWORK_WORKERS is {wanted!r}; expected own or openmp")
+    if wanted == "own" or not hasattr(os, "RTLD_NOLOAD"):
+        return False
+    try:
+        runtime = ctypes.CDLL(os.fspath(user), mode=os.RTLD_NOLOAD | os.RTLD_NOW)
+        calls = [ctypes.cast(getattr(runtime, name), ctypes.c_void_p).value for name in _OPENMP]
+    except (OSError, AttributeError):
+        return False
+    load().gw_threads_borrow((ctypes.c_void_p * len(calls))(*calls))
+    return True
+
+
+def return_workers() -> None:
+    """Lets later calls run on our own workers again."""
+    load().gw_threads_borrow(None)
 
 
 def threads_of_call(threads: int | None) -> int:

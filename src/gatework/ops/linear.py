@@ -20,10 +20,10 @@ from gatework import native
 from gatework.errors import ShapeError
 from gatework.native.linear import Layout, backward_at, forward_at
 from gatework.ops import torch_state
+from gatework.ops.kernels import WHY_NO_KERNELS
 
 Maybe = Tensor | None
 
-_WHY_NO_KERNELS = native.why_unavailable()  # asked once: the compiler cannot trace the question
 _POOL_FROM = 1 << 16  # floats; the C library keeps smaller blocks
 # Multiply-adds below which a call from Python costs more than the faster product saves; measured: docs/why/linear.md
 WORTH = 1 << 22
@@ -87,7 +87,7 @@ def _why_not_now(x: Tensor) -> str:
         return "forward-mode differentiation is active"
     if torch_state.autocast_is_on(x):
         return "autocast chooses the dtype"
-    return _WHY_NO_KERNELS
+    return WHY_NO_KERNELS
 
 
 def _any_requires_grad(x: Tensor, weight: Tensor, bias: Maybe) -> bool:

@@ -14,10 +14,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from gatework import native
 from gatework.errors import SlowPathWarning
 from gatework.ops import torch_state
 from gatework.ops.family import TORCH_ACTIVATIONS, Activation, Options, Weights
+from gatework.ops.kernels import WHY_NO_KERNELS
 
 
 class Path(NamedTuple):
@@ -33,7 +33,6 @@ _NATIVE = Path("native", "float32 on the CPU is what the compiled kernels take")
 _ROUNDED = Path("native", "the compiled kernels multiply in bfloat16 and add in float32")
 _CUDNN = Path("cudnn", "the tensors are on a CUDA device and every option is one that cuDNN has")
 _CUDNN_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-_WHY_NO_KERNELS = native.why_unavailable()  # asked once: the compiler cannot trace the question
 _announced: set[str] = set()
 
 
@@ -148,8 +147,8 @@ def _for_dtype(dtype: torch.dtype) -> Path | None:
 
 
 def _for_kernels(drop: Sequence[Tensor | None]) -> Path | None:
-    if _WHY_NO_KERNELS:
-        return Path("composed", f"the kernels cannot be used: {_WHY_NO_KERNELS}")
+    if WHY_NO_KERNELS:
+        return Path("composed", f"the kernels cannot be used: {WHY_NO_KERNELS}")
     if torch.is_grad_enabled() and any(f is not None and f.requires_grad for f in drop):
         return Path(
             "composed",

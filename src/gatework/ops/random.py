@@ -15,8 +15,8 @@ from torch import Tensor
 
 from gatework import native
 from gatework.ops import torch_state
+from gatework.ops.kernels import WHY_NO_KERNELS
 
-_NO_KERNELS = native.why_unavailable() != ""  # asked once: the compiler cannot trace the question
 _LOW = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -82,7 +82,7 @@ def dropout_mask(
 
 def kernels_can_draw(seed: Tensor) -> bool:
     """A plain eager call on the CPU: there the kernels draw the same bits, many times faster."""
-    return torch_state.is_eager(seed) and seed.device.type == "cpu" and not _NO_KERNELS
+    return torch_state.is_eager(seed) and seed.device.type == "cpu" and not WHY_NO_KERNELS
 
 
 def step_events(
