@@ -62,6 +62,9 @@ def borrow_workers(user: str | os.PathLike[str]) -> bool:
     Raises:
         OptionError: `GATEWORK_WORKERS` is neither own nor openmp.
         KernelError: our own library is not available.
+
+    >>> borrow_workers("libnowhere.so")
+    False
     """
     wanted = os.environ.get("GATEWORK_WORKERS") or "openmp"
     if wanted not in ("own", "openmp"):
@@ -78,7 +81,10 @@ def borrow_workers(user: str | os.PathLike[str]) -> bool:
 
 
 def return_workers() -> None:
-    """Lets later calls run on our own workers again."""
+    """Lets later calls run on our own workers again.
+
+    >>> return_workers()
+    """
     load().gw_threads_borrow(None)
 
 
