@@ -25,8 +25,9 @@ struct Table {
   Entry* entries;         // [group_rows]
   float* words;           // [tile rows, longest row], bfloat16: operands of a product
   int64_t longest;
-  uint8_t* turn;  // [N] which half of run.pending is written next
-  uint8_t* cut;   // [N] the following step of the row had its state set back
+  uint8_t* turn;           // [N] which half of run.pending is written next
+  uint8_t* cut;            // [N] the following step of the row had its state set back
+  bool backwards = false;  // the order of the panels, see visit_panels
 
   Table(const Backward& run, int32_t member) {
     char* at = run.tables + member * run.table_bytes;
@@ -295,12 +296,10 @@ void receive(const Backward& run, const Entry& e, int64_t block, float* dh) {
 // Calls visit(block, blocks, w) for the panels of 64 columns that cover blocks first..last-1; K rows of floats, or half
 // as many of words, to a panel.
 template <class Visit>
-void visit_panels(int64_t first, int64_t last, int64_t K, const float* w, Visit visit) {
-  for (int64_t block = first; block < last;) {
-    const int64_t panel = block / 4, end = (panel + 1) * 4 < last ? (panel + 1) * 4 : last;
-    visit(block, end - block, w + panel * K * kPanel + block % 4 * kBlock);
-    block = end;
-  }
+void visit_weights(const Table& table, int64_t first, int64_t last, int64_t K, const float* w, Visit visit) {
+  visit_panels(first, last, 4, table.backwards, [&](int64_t panel, int64_t offset, int64_t blocks) {
+    visit(panel * 4 + offset, blocks, w + panel * K * kPanel + offset * kBlock);
+  });
 }
 
 // dh of this member's units of R, handed on block by block.
@@ -310,32 +309,32 @@ void receive_all(const Backward& run, const Table& table, const Share& share, in
   const int64_t K = run.early_gates() * z.padded;
   const Tiles tiles(count);
   alignas(64) float dh[kTileRows * kPanel];
-  visit_panels(share.first(z.r_blocks), share.last(z.r_blocks), K / Policy::kPerStep, run.w_hidden,
-               [&](int64_t block, int64_t blocks, const float* w) {
-                 for (int64_t q = 0; q < tiles.tiles; ++q) {
-                   const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
-                   const Entry* e = table.entries + k;
-                   const float* next[kTileRows];
-                   bool any = false;
-                   for (int64_t r = 0; r < rows; ++r) {
-                     next[r] = table.pending[e[r].n];
-                     any = any || next[r] != run.zeros;
-                   }
-                   if (z.per_gate && any)
-                     masked_product<Policy>(run, e, rows, block * kBlock, blocks * kBlock, next, w, dh);
-                   else
-                     product<Policy>(rows, blocks * kBlock, any ? K : 0, next, w, dh);
-                   for (int64_t r = 0; r < rows; ++r)
-                     for (int64_t b = 0; b < blocks; ++b) {
-                       float* own = dh + r * kPanel + b * kBlock;
-                       receive(run, e[r], block + b, own);
-                       if (z.P > 0)
-                         std::memcpy(e[r].dprojected + (block + b) * kBlock, own, kBlock * sizeof(float));
-                       else
-                         back(run, e[r], block + b, own);
-                     }
-                 }
-               });
+  visit_weights(table, share.first(z.r_blocks), share.last(z.r_blocks), K / Policy::kPerStep, run.w_hidden,
+                [&](int64_t block, int64_t blocks, const float* w) {
+                  for (int64_t q = 0; q < tiles.tiles; ++q) {
+                    const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
+                    const Entry* e = table.entries + k;
+                    const float* next[kTileRows];
+                    bool any = false;
+                    for (int64_t r = 0; r < rows; ++r) {
+                      next[r] = table.pending[e[r].n];
+                      any = any || next[r] != run.zeros;
+                    }
+                    if (z.per_gate && any)
+                      masked_product<Policy>(run, e, rows, block * kBlock, blocks * kBlock, next, w, dh);
+                    else
+                      product<Policy>(rows, blocks * kBlock, any ? K : 0, next, w, dh);
+                    for (int64_t r = 0; r < rows; ++r)
+                      for (int64_t b = 0; b < blocks; ++b) {
+                        float* own = dh + r * kPanel + b * kBlock;
+                        receive(run, e[r], block + b, own);
+                        if (z.P > 0)
+                          std::memcpy(e[r].dprojected + (block + b) * kBlock, own, kBlock * sizeof(float));
+                        else
+                          back(run, e[r], block + b, own);
+                      }
+                  }
+                });
 }
 
 // Row r of a tile as the products read it.
@@ -352,18 +351,18 @@ void product_stage(const Table& table, const Share& share, const Sizes& z, int64
                    float* Entry::* from, const Backward& run, BlockBack back) {
   const Tiles tiles(count);
   alignas(64) float out[kTileRows * kPanel];
-  visit_panels(share.first(z.blocks), share.last(z.blocks), K / Policy::kPerStep, w,
-               [&](int64_t block, int64_t blocks, const float* panel) {
-                 for (int64_t q = 0; q < tiles.tiles; ++q) {
-                   const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
-                   const float* a[kTileRows];
-                   for (int64_t r = 0; r < rows; ++r) a[r] = operand<Policy>(table, table.entries[k + r].*from, r, K);
-                   product<Policy>(rows, blocks * kBlock, K, a, panel, out);
-                   for (int64_t r = 0; r < rows; ++r)
-                     for (int64_t b = 0; b < blocks; ++b)
-                       back(run, table.entries[k + r], block + b, out + r * kPanel + b * kBlock);
-                 }
-               });
+  visit_weights(table, share.first(z.blocks), share.last(z.blocks), K / Policy::kPerStep, w,
+                [&](int64_t block, int64_t blocks, const float* panel) {
+                  for (int64_t q = 0; q < tiles.tiles; ++q) {
+                    const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
+                    const float* a[kTileRows];
+                    for (int64_t r = 0; r < rows; ++r) a[r] = operand<Policy>(table, table.entries[k + r].*from, r, K);
+                    product<Policy>(rows, blocks * kBlock, K, a, panel, out);
+                    for (int64_t r = 0; r < rows; ++r)
+                      for (int64_t b = 0; b < blocks; ++b)
+                        back(run, table.entries[k + r], block + b, out + r * kPanel + b * kBlock);
+                  }
+                });
 }
 
 using RowBack = void (*)(const Backward&, const Entry&);
@@ -615,7 +614,10 @@ void weight_tile(const float* columns, const float* values, int64_t value_row, i
                  float* to) {
   const int64_t steps = (pairs + Policy::kPerStep - 1) / Policy::kPerStep;
   Vec acc[kTileRows][NV];
-  GW_UNROLL for (int r = 0; r < kTileRows; ++r) GW_UNROLL for (int v = 0; v < NV; ++v) acc[r][v] = Vec{};
+  GW_UNROLL for (int r = 0; r < kTileRows; ++r) GW_UNROLL for (int v = 0; v < NV; ++v) {
+    acc[r][v] = Vec{};
+    __builtin_prefetch(to + r * value_row + v * gap, 1);  // the sums so far are wanted when all is added up
+  }
   const float* a = columns;
   for (int64_t e = 0; e < steps; ++e, values += value_row, a += kTileRows) {
     Vec q[NV];
@@ -761,29 +763,29 @@ void finish_state(const Backward& run, const Table& table, const Share& share) {
   alignas(64) float dh[kTileRows * kPanel];
   const Tiles tiles(count);
   const bool wanted = run.call.dh0 != nullptr || run.start_gradient != nullptr;
-  visit_panels(share.first(z.r_blocks), wanted ? share.last(z.r_blocks) : 0, K / Policy::kPerStep, run.w_hidden,
-               [&](int64_t block, int64_t blocks, const float* w) {
-                 for (int64_t q = 0; q < tiles.tiles; ++q) {
-                   const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
-                   const float* next[kTileRows];
-                   Entry entries[kTileRows] = {};
-                   bool any = false;
-                   for (int64_t r = 0; r < rows; ++r) {
-                     const int64_t n = run.schedule.group_row(share.group, k + r);
-                     next[r] = table.pending[n];
-                     any = any || next[r] != run.zeros;
-                     if (z.per_gate) entries[r].drop = run.call.drop + n * z.R * z.G;
-                   }
-                   if (z.per_gate && any)
-                     masked_product<Policy>(run, entries, rows, block * kBlock, blocks * kBlock, next, w, dh);
-                   else
-                     product<Policy>(rows, blocks * kBlock, any ? K : 0, next, w, dh);
-                   for (int64_t r = 0; r < rows; ++r)
-                     for (int64_t b = 0; b < blocks; ++b)
-                       put_initial_state(run, table, run.schedule.group_row(share.group, k + r), block + b,
-                                         dh + r * kPanel + b * kBlock);
-                 }
-               });
+  visit_weights(table, share.first(z.r_blocks), wanted ? share.last(z.r_blocks) : 0, K / Policy::kPerStep, run.w_hidden,
+                [&](int64_t block, int64_t blocks, const float* w) {
+                  for (int64_t q = 0; q < tiles.tiles; ++q) {
+                    const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
+                    const float* next[kTileRows];
+                    Entry entries[kTileRows] = {};
+                    bool any = false;
+                    for (int64_t r = 0; r < rows; ++r) {
+                      const int64_t n = run.schedule.group_row(share.group, k + r);
+                      next[r] = table.pending[n];
+                      any = any || next[r] != run.zeros;
+                      if (z.per_gate) entries[r].drop = run.call.drop + n * z.R * z.G;
+                    }
+                    if (z.per_gate && any)
+                      masked_product<Policy>(run, entries, rows, block * kBlock, blocks * kBlock, next, w, dh);
+                    else
+                      product<Policy>(rows, blocks * kBlock, any ? K : 0, next, w, dh);
+                    for (int64_t r = 0; r < rows; ++r)
+                      for (int64_t b = 0; b < blocks; ++b)
+                        put_initial_state(run, table, run.schedule.group_row(share.group, k + r), block + b,
+                                          dh + r * kPanel + b * kBlock);
+                  }
+                });
   if (run.cell != Cell::lstm) return;
   const int64_t first = share.first(z.blocks) * kBlock, end = share.last(z.blocks) * kBlock;
   for (int64_t k = 0; k < count; ++k) {
@@ -862,6 +864,7 @@ void backward_in(Backward& run, int32_t member) {
     const Piece chunk = next_chunk(run, high);
     int64_t row = 0;
     for (int64_t s = chunk.high; s >= chunk.low; --s) {
+      table.backwards = s % 2 == 1;
       step_back<Policy>(run, table, share, s, row, back);
       row += run.schedule.count(s);
     }

@@ -20,11 +20,12 @@ namespace {
 
 // What this member knows of the rows of its group.
 struct Table {
-  Row* rows;       // [group_rows] of the current step
-  float* x_copy;   // [max(group_rows, tile rows), I] where rows of x are not adjacent, or rounded
-  float* rounded;  // [tile rows, padded], bfloat16: operands of a product in the middle of a step
-  float* ahead;    // [ahead_pairs, slot_row] products of the input, where they are made ahead
-  uint8_t* turn;   // [N] which half of hidden holds the row's h
+  Row* rows;               // [group_rows] of the current step
+  float* x_copy;           // [max(group_rows, tile rows), I] where rows of x are not adjacent, or rounded
+  float* rounded;          // [tile rows, padded], bfloat16: operands of a product in the middle of a step
+  float* ahead;            // [ahead_pairs, slot_row] products of the input, where they are made ahead
+  uint8_t* turn;           // [N] which half of hidden holds the row's h
+  bool backwards = false;  // the order of the panels, see visit_panels
 
   Table(const Forward& run, int32_t member) {
     char* at = run.tables + member * run.table_bytes;
@@ -127,17 +128,6 @@ void fill_table(const Forward& run, Table& table, int32_t group, int64_t s, int6
   for (int64_t k = 0; k < count; ++k) fill_row(run, table, table.rows[k], k, s, run.schedule.group_slot(group, s, k));
 }
 
-// Calls visit(panel, offset, blocks) for the pieces of panels that cover blocks first..last-1; per_panel blocks to a
-// panel.
-template <class Visit>
-void visit_panels(int64_t first, int64_t last, int64_t per_panel, Visit visit) {
-  for (int64_t block = first; block < last;) {
-    const int64_t panel = block / per_panel, end = (panel + 1) * per_panel < last ? (panel + 1) * per_panel : last;
-    visit(panel, block % per_panel, end - block);
-    block = end;
-  }
-}
-
 int64_t blocks_per_panel(const Forward& run) { return run.sizes.G == 1 ? 4 : 1; }
 
 // The weights of a piece of a panel.
@@ -166,36 +156,37 @@ int64_t project_ahead(const Forward& run, Table& table, const Share& share, int6
   for (; s < z.T && pairs + run.schedule.group_count(share.group, s) <= run.ahead_pairs; ++s)
     pairs += run.schedule.group_count(share.group, s);
   alignas(64) float out[kTileRows * kPanel];
-  visit_panels(share.first, share.last, blocks_per_panel(run), [&](int64_t panel, int64_t offset, int64_t blocks) {
-    const PanelWeights w(run, Policy(), panel, offset);
-    const int64_t block = panel * blocks_per_panel(run) + offset;
-    const float *x[kTileRows], *start[kTileRows];
-    const GateTiles* own = z.G == 1 ? find_gate_tiles<Policy>(Sums::square, blocks) : tiles;
-    for (int r = 0; r < kTileRows; ++r) start[r] = run.options.layer_norm ? run.zeros : run.bias() + block * width;
-    int64_t held = 0, done = 0;
-    const auto flush = [&] {
-      own[held - 1](
-          {z.I, 0, x, x, start, w.input, w.hidden, run.packing.width, run.packing.hidden_width, w.scales, out});
-      for (int64_t r = 0; r < held; ++r)
-        std::memcpy(table.ahead + (done + r) * z.slot_row + block * width, out + r * kPanel,
-                    static_cast<size_t>(blocks * width) * sizeof(float));
-      done += held;
-      held = 0;
-    };
-    for (int64_t q = first_step; q < s; ++q) {
-      const int64_t t = run.schedule.time(q), count = run.schedule.group_count(share.group, q);
-      for (int64_t k = 0; k < count; ++k) {
-        const int64_t n = run.schedule.row(q, run.schedule.group_slot(share.group, q, k));
-        x[held] = run.call.x + t * run.shape.x_step + n * run.shape.x_row;
-        if (Policy::kRowsRounded) {
-          round_row(x[held], z.I, table.x_copy + held * z.I);
-          x[held] = table.x_copy + held * z.I;
+  visit_panels(
+      share.first, share.last, blocks_per_panel(run), false, [&](int64_t panel, int64_t offset, int64_t blocks) {
+        const PanelWeights w(run, Policy(), panel, offset);
+        const int64_t block = panel * blocks_per_panel(run) + offset;
+        const float *x[kTileRows], *start[kTileRows];
+        const GateTiles* own = z.G == 1 ? find_gate_tiles<Policy>(Sums::square, blocks) : tiles;
+        for (int r = 0; r < kTileRows; ++r) start[r] = run.options.layer_norm ? run.zeros : run.bias() + block * width;
+        int64_t held = 0, done = 0;
+        const auto flush = [&] {
+          own[held - 1](
+              {z.I, 0, x, x, start, w.input, w.hidden, run.packing.width, run.packing.hidden_width, w.scales, out});
+          for (int64_t r = 0; r < held; ++r)
+            std::memcpy(table.ahead + (done + r) * z.slot_row + block * width, out + r * kPanel,
+                        static_cast<size_t>(blocks * width) * sizeof(float));
+          done += held;
+          held = 0;
+        };
+        for (int64_t q = first_step; q < s; ++q) {
+          const int64_t t = run.schedule.time(q), count = run.schedule.group_count(share.group, q);
+          for (int64_t k = 0; k < count; ++k) {
+            const int64_t n = run.schedule.row(q, run.schedule.group_slot(share.group, q, k));
+            x[held] = run.call.x + t * run.shape.x_step + n * run.shape.x_row;
+            if (Policy::kRowsRounded) {
+              round_row(x[held], z.I, table.x_copy + held * z.I);
+              x[held] = table.x_copy + held * z.I;
+            }
+            if (++held == kTileRows) flush();
+          }
         }
-        if (++held == kTileRows) flush();
-      }
-    }
-    if (held > 0) flush();
-  });
+        if (held > 0) flush();
+      });
   return s;
 }
 
@@ -223,26 +214,27 @@ void sum_gates(const Forward& run, const Table& table, const Share& share, int64
   const SumsOf sums(run);
   const Tiles tiles(count);
   alignas(64) float out[kTileRows * kPanel];
-  visit_panels(share.first, share.last, blocks_per_panel(run), [&](int64_t panel, int64_t offset, int64_t blocks) {
-    const PanelWeights w(run, Policy(), panel, offset);
-    const int64_t block = panel * blocks_per_panel(run) + offset;
-    const GateTiles* own = find_gate_tiles<Policy>(sums.kind, z.G == 1 ? blocks : sums.slots);
-    for (int64_t q = 0; q < tiles.tiles; ++q) {
-      const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
-      const float *x[kTileRows], *h[kTileRows], *start[kTileRows];
-      for (int64_t r = 0; r < rows; ++r) {
-        const Row& row = table.rows[k + r];
-        x[r] = row.x;
-        h[r] = row.h;
-        start[r] = sums.start(run, row, block);
-      }
-      own[rows - 1]({sums.inputs, z.R, x, h, start, w.input, w.hidden, run.packing.width, run.packing.hidden_width,
-                     w.scales, out});
-      for (int64_t r = 0; r < rows; ++r)
-        for (int64_t b = 0; b < blocks; ++b)
-          step(run, table.rows[k + r], block + b, out + r * kPanel + b * sums.slots * kBlock);
-    }
-  });
+  visit_panels(share.first, share.last, blocks_per_panel(run), table.backwards,
+               [&](int64_t panel, int64_t offset, int64_t blocks) {
+                 const PanelWeights w(run, Policy(), panel, offset);
+                 const int64_t block = panel * blocks_per_panel(run) + offset;
+                 const GateTiles* own = find_gate_tiles<Policy>(sums.kind, z.G == 1 ? blocks : sums.slots);
+                 for (int64_t q = 0; q < tiles.tiles; ++q) {
+                   const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
+                   const float *x[kTileRows], *h[kTileRows], *start[kTileRows];
+                   for (int64_t r = 0; r < rows; ++r) {
+                     const Row& row = table.rows[k + r];
+                     x[r] = row.x;
+                     h[r] = row.h;
+                     start[r] = sums.start(run, row, block);
+                   }
+                   own[rows - 1]({sums.inputs, z.R, x, h, start, w.input, w.hidden, run.packing.width,
+                                  run.packing.hidden_width, w.scales, out});
+                   for (int64_t r = 0; r < rows; ++r)
+                     for (int64_t b = 0; b < blocks; ++b)
+                       step(run, table.rows[k + r], block + b, out + r * kPanel + b * sums.slots * kBlock);
+                 }
+               });
 }
 
 // The same where each gate has a mask of its own: the input's products block by block, then gate by gate the hidden
@@ -299,7 +291,7 @@ void sum_late(const Forward& run, const Table& table, const Share& share, int64_
   const Sizes& z = run.sizes;
   const Tiles tiles(count);
   alignas(64) float out[kTileRows * kPanel];
-  visit_panels(share.first, share.last, 4, [&](int64_t panel, int64_t offset, int64_t blocks) {
+  visit_panels(share.first, share.last, 4, table.backwards, [&](int64_t panel, int64_t offset, int64_t blocks) {
     const char* w =
         run.pack() + run.packing.late + panel * run.packing.late_panel + offset * kBlock * Policy::kColumnBytes;
     const float* scales = run.floats_at(run.packing.late_scales) + panel * 2 * kPanel + offset * kBlock;
@@ -334,7 +326,7 @@ void project(const Forward& run, const Table& table, const Share& share, int64_t
   const int64_t last = z.r_blocks * (share.part + 1) / run.split.parts;
   const Tiles tiles(count);
   alignas(64) float out[kTileRows * kPanel];
-  visit_panels(first, last, 4, [&](int64_t panel, int64_t offset, int64_t blocks) {
+  visit_panels(first, last, 4, table.backwards, [&](int64_t panel, int64_t offset, int64_t blocks) {
     const char* w =
         run.pack() + run.packing.project + panel * run.packing.project_panel + offset * kBlock * Policy::kColumnBytes;
     for (int64_t q = 0; q < tiles.tiles; ++q) {
@@ -602,6 +594,7 @@ void forward_in(Forward& run, int32_t member) {
   for (int64_t s = 0; s < z.T; ++s) {
     const int64_t count = run.schedule.group_count(share.group, s);
     fill_table(run, table, share.group, s, count);
+    table.backwards = s % 2 == 1;
     if (run.makes_ahead()) {
       if (s == projected) {
         projected = project_ahead<Policy>(run, table, share, s);

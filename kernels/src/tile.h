@@ -236,5 +236,20 @@ struct Tiles {
   int64_t begin(int64_t k) const { return count * k / tiles; }
 };
 
+// Calls visit(panel, offset, blocks) for the pieces of panels that cover blocks first..last-1; per_panel blocks to a
+// panel. backwards: the last piece comes first. Weights a little too large for the second cache would be gone from it
+// whenever their turn comes again if every step read them in the same order, so every other step goes backwards.
+template <class Visit>
+void visit_panels(int64_t first, int64_t last, int64_t per_panel, bool backwards, Visit visit) {
+  if (first >= last) return;
+  const int64_t from = first / per_panel, to = (last - 1) / per_panel;
+  for (int64_t i = from; i <= to; ++i) {
+    const int64_t panel = backwards ? from + to - i : i;
+    const int64_t begin = panel == from ? first : panel * per_panel;
+    const int64_t end = panel == to ? last : (panel + 1) * per_panel;
+    visit(panel, begin % per_panel, end - begin);
+  }
+}
+
 }  // namespace
 #endif
