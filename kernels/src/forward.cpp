@@ -207,34 +207,67 @@ struct SumsOf {
   }
 };
 
-// The gate sums of all rows of the step for this member's units, each block handed on at once.
+// The gate sums of a step's rows for one piece of a panel, each block handed on at once.
+template <class Policy>
+void sum_piece(const Forward& run, const Table& table, const SumsOf& sums, const Tiles& tiles, int64_t panel,
+               int64_t offset, int64_t blocks, BlockStep step) {
+  const PanelWeights w(run, Policy(), panel, offset);
+  const int64_t block = panel * blocks_per_panel(run) + offset;
+  const GateTiles* own = find_gate_tiles<Policy>(sums.kind, run.sizes.G == 1 ? blocks : sums.slots);
+  alignas(64) float out[kTileRows * kPanel];
+  for (int64_t q = 0; q < tiles.tiles; ++q) {
+    const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
+    const float *x[kTileRows], *h[kTileRows], *start[kTileRows];
+    for (int64_t r = 0; r < rows; ++r) {
+      const Row& row = table.rows[k + r];
+      x[r] = row.x;
+      h[r] = row.h;
+      start[r] = sums.start(run, row, block);
+    }
+    own[rows - 1]({sums.inputs, run.sizes.R, x, h, start, w.input, w.hidden, run.packing.width,
+                   run.packing.hidden_width, w.scales, out});
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t b = 0; b < blocks; ++b)
+        step(run, table.rows[k + r], block + b, out + r * kPanel + b * sums.slots * kBlock);
+  }
+}
+
+// The same for a step's only row and as many whole panels, from panel on; way: 1 upwards, -1 downwards.
+template <class Policy>
+void sum_across(const Forward& run, const Row& row, const SumsOf& sums, int64_t panel, int64_t panels, int64_t way,
+                BlockStep step) {
+  const int64_t per_panel = blocks_per_panel(run);
+  const PanelWeights w(run, Policy(), panel, 0);
+  const GateTiles* own = find_gate_tiles<Policy, true>(sums.kind, run.sizes.G == 1 ? per_panel : sums.slots);
+  alignas(64) float out[kAcross * kPanel];
+  const float* start[kAcross];
+  for (int64_t p = 0; p < panels; ++p) start[p] = sums.start(run, row, (panel + way * p) * per_panel);
+  own[panels - 1]({sums.inputs, run.sizes.R, &row.x, &row.h, start, w.input, w.hidden, run.packing.width,
+                   run.packing.hidden_width, w.scales, out, way * run.packing.input_panel,
+                   way * run.packing.hidden_panel, way * 2 * run.packing.width});
+  for (int64_t p = 0; p < panels; ++p)
+    for (int64_t b = 0; b < per_panel; ++b)
+      step(run, row, (panel + way * p) * per_panel + b, out + p * kPanel + b * sums.slots * kBlock);
+}
+
+// The gate sums of all rows of the step for this member's units.
 template <class Policy>
 void sum_gates(const Forward& run, const Table& table, const Share& share, int64_t count, BlockStep step) {
-  const Sizes& z = run.sizes;
   const SumsOf sums(run);
   const Tiles tiles(count);
-  alignas(64) float out[kTileRows * kPanel];
-  visit_panels(share.first, share.last, blocks_per_panel(run), table.backwards,
-               [&](int64_t panel, int64_t offset, int64_t blocks) {
-                 const PanelWeights w(run, Policy(), panel, offset);
-                 const int64_t block = panel * blocks_per_panel(run) + offset;
-                 const GateTiles* own = find_gate_tiles<Policy>(sums.kind, z.G == 1 ? blocks : sums.slots);
-                 for (int64_t q = 0; q < tiles.tiles; ++q) {
-                   const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
-                   const float *x[kTileRows], *h[kTileRows], *start[kTileRows];
-                   for (int64_t r = 0; r < rows; ++r) {
-                     const Row& row = table.rows[k + r];
-                     x[r] = row.x;
-                     h[r] = row.h;
-                     start[r] = sums.start(run, row, block);
-                   }
-                   own[rows - 1]({sums.inputs, z.R, x, h, start, w.input, w.hidden, run.packing.width,
-                                  run.packing.hidden_width, w.scales, out});
-                   for (int64_t r = 0; r < rows; ++r)
-                     for (int64_t b = 0; b < blocks; ++b)
-                       step(run, table.rows[k + r], block + b, out + r * kPanel + b * sums.slots * kBlock);
-                 }
-               });
+  const int64_t per_panel = blocks_per_panel(run), way = table.backwards ? -1 : 1;
+  int64_t held = 0, from = 0;
+  const auto flush = [&] {
+    if (held > 0) sum_across<Policy>(run, table.rows[0], sums, from, held, way, step);
+    held = 0;
+  };
+  visit_panels(share.first, share.last, per_panel, table.backwards, [&](int64_t panel, int64_t offset, int64_t blocks) {
+    if (count != 1 || blocks < per_panel)
+      return sum_piece<Policy>(run, table, sums, tiles, panel, offset, blocks, step);
+    if (held == 0) from = panel;
+    if (++held == kAcross) flush();
+  });
+  flush();
 }
 
 // The same where each gate has a mask of its own: the input's products block by block, then gate by gate the hidden

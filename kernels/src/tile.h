@@ -12,12 +12,14 @@ namespace {
 constexpr int64_t kPanel = 64;  // columns of a panel of a plain product
 
 // acc[r][slot(v)] += sum over k of rows[r][k] * w[k * width + v * gap + lane], for v < NV; the last v goes to slot
-// Last. For Policy, see precision.h; gap and width count columns.
-template <class Policy, int M, int NV, int Last = NV - 1, int S>
+// Last. For Policy, see precision.h; gap and width count columns. Across: not M rows but M panels for the one row
+// rows[0], their weights next bytes apart; a single row would have too few sums to keep the multipliers busy.
+template <class Policy, int M, int NV, int Last = NV - 1, bool Across = false, int S>
 GW_INLINE void accumulate(Vec (&acc)[M][S], int64_t K, const float* const* rows, const char* w, int64_t width,
-                          int64_t gap) {
-  const float* a[M];
-  GW_UNROLL for (int r = 0; r < M; ++r) a[r] = rows[r];
+                          int64_t gap, int64_t next = 0) {
+  constexpr int kRows = Across ? 1 : M;
+  const float* a[kRows];
+  GW_UNROLL for (int r = 0; r < kRows; ++r) a[r] = rows[r];
   constexpr int64_t kStep = Policy::kPerStep, kBytes = Policy::kColumnBytes;
   constexpr bool kWords = std::is_same_v<Policy, Bfloat16>;
   const int64_t steps = kWords ? (K + 1) / 2 : K / kStep;
@@ -28,26 +30,29 @@ GW_INLINE void accumulate(Vec (&acc)[M][S], int64_t K, const float* const* rows,
     }
     if constexpr (kStep == 2) {
       IntVec q[NV];
-      GW_UNROLL for (int v = 0; v < NV; ++v) q[v] = load_words(w + v * gap * kBytes);
-      GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NV; ++v) {
-        Vec& sum = acc[r][slot(v)];
-        if constexpr (kWords) {
-          sum = add_pairs(sum, word_at(a[r] + k) - IntVec{}, q[v]);
-        } else {
-          sum += splat(a[r][2 * k]) * lower_halves(q[v]);
-          sum += splat(a[r][2 * k + 1]) * upper_halves(q[v]);
+      GW_UNROLL for (int r = 0; r < M; ++r) {
+        if (Across || r == 0) GW_UNROLL for (int v = 0; v < NV; ++v) q[v] = load_words(w + r * next + v * gap * kBytes);
+        const float* row = a[Across ? 0 : r];
+        GW_UNROLL for (int v = 0; v < NV; ++v) {
+          Vec& sum = acc[r][slot(v)];
+          if constexpr (kWords) {
+            sum = add_pairs(sum, word_at(row + k) - IntVec{}, q[v]);
+          } else {
+            sum += splat(row[2 * k]) * lower_halves(q[v]);
+            sum += splat(row[2 * k + 1]) * upper_halves(q[v]);
+          }
         }
       }
     } else {
       Vec q[NV];
-      GW_UNROLL for (int v = 0; v < NV; ++v) {
-        if constexpr (kBytes == 1)
-          q[v] = load_bytes(w + v * gap);
-        else
-          q[v] = load(reinterpret_cast<const float*>(w) + v * gap);
-      }
       GW_UNROLL for (int r = 0; r < M; ++r) {
-        const Vec s = splat(a[r][k]);
+        if (Across || r == 0) GW_UNROLL for (int v = 0; v < NV; ++v) {
+            if constexpr (kBytes == 1)
+              q[v] = load_bytes(w + r * next + v * gap);
+            else
+              q[v] = load(reinterpret_cast<const float*>(w + r * next) + v * gap);
+          }
+        const Vec s = splat(a[Across ? 0 : r][k]);
         GW_UNROLL for (int v = 0; v < NV; ++v) acc[r][slot(v)] += s * q[v];
       }
     }
@@ -55,7 +60,7 @@ GW_INLINE void accumulate(Vec (&acc)[M][S], int64_t K, const float* const* rows,
   if constexpr (kStep == 2 && !kWords) {
     if (K % 2 == 0) return;
     GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NV; ++v) acc[r][slot(v)] +=
-        splat(a[r][K - 1]) * lower_halves(load_words(w + v * gap * kBytes));
+        splat(a[Across ? 0 : r][K - 1]) * lower_halves(load_words(w + (Across ? r * next : 0) + v * gap * kBytes));
   }
 }
 
@@ -68,6 +73,12 @@ struct ByRows {
       Of<4>::run, Of<5>::run, Of<6>::run,
 #endif
   };
+};
+
+// The same for M = 1..kAcross.
+template <template <int> class Of>
+struct ByPanels {
+  static constexpr decltype(&Of<1>::run) table[] = {Of<1>::run, Of<2>::run};
 };
 
 // out[r * 64 + v * kLanes ..] = sum over k of rows[r][k] * w[k * 64 + v * kLanes ..]
@@ -107,8 +118,8 @@ inline void product(int64_t rows, int64_t columns, int64_t K, const float* const
   }
 }
 
-// One tile of gate sums: rows times one panel. What the sums begin with, plus x times the input's weights, plus h times
-// the hidden weights, to out[r * 64 + slot * 16 + lane].
+// One tile of gate sums: rows times one panel, or one row times some. What the sums begin with, plus x times the
+// input's weights, plus h times the hidden weights, to out[r * 64 + slot * 16 + lane]; r: the row, or the panel.
 struct GateTile {
   int64_t I, R;
   const float *const *x, *const *h, *const *start;
@@ -116,13 +127,15 @@ struct GateTile {
   int64_t input_width, hidden_width;  // columns from one input, one unit to the next
   const float* scales;                // int8: [2, width] of the input's and of the hidden weights
   float* out;
+  int64_t input_next = 0, hidden_next = 0, scales_next = 0;  // bytes, bytes and floats from one panel to the next
 };
 
-template <class Policy, int S, int NX, int NH, int Last>
+template <class Policy, int S, int NX, int NH, int Last, bool Across = false>
 struct GateTileOf {
   template <int M>
   struct Of {
     static void run(const GateTile& a) {
+      const auto scales = [&a](int r) { return a.scales + (Across ? r * a.scales_next : 0); };
       for (int64_t lane = 0; lane < 16; lane += kLanes) {
         constexpr bool kScaled = Policy::kColumnBytes == 1;
         const char *w_input = a.w_input + lane * Policy::kColumnBytes,
@@ -130,22 +143,22 @@ struct GateTileOf {
         Vec acc[M][S];
         GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < S; ++v) acc[r][v] =
             kScaled ? Vec{} : load(a.start[r] + v * 16 + lane);
-        accumulate<Policy, M, NX>(acc, a.I, a.x, w_input, a.input_width, 16);
+        accumulate<Policy, M, NX, NX - 1, Across>(acc, a.I, a.x, w_input, a.input_width, 16, a.input_next);
         if constexpr (kScaled) {  // scales of a product that is not there are not there either
           if (a.I > 0)
             GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NX; ++v) acc[r][v] *=
-                load(a.scales + v * 16 + lane);
+                load(scales(r) + v * 16 + lane);
           Vec later[M][S];
           GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < S; ++v) later[r][v] = Vec{};
-          accumulate<Policy, M, NH, Last>(later, a.R, a.h, w_hidden, a.hidden_width, 16);
+          accumulate<Policy, M, NH, Last, Across>(later, a.R, a.h, w_hidden, a.hidden_width, 16, a.hidden_next);
           GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < S; ++v) {
             const int from = v == Last ? NH - 1 : v;
             acc[r][v] += load(a.start[r] + v * 16 + lane);
             if (a.R > 0 && (v == Last || v < NH - 1))
-              acc[r][v] += later[r][v] * load(a.scales + a.input_width + from * 16 + lane);
+              acc[r][v] += later[r][v] * load(scales(r) + a.input_width + from * 16 + lane);
           }
         } else {
-          accumulate<Policy, M, NH, Last>(acc, a.R, a.h, w_hidden, a.hidden_width, 16);
+          accumulate<Policy, M, NH, Last, Across>(acc, a.R, a.h, w_hidden, a.hidden_width, 16, a.hidden_next);
         }
         GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < S; ++v)
             store(a.out + r * kPanel + v * 16 + lane, acc[r][v]);
@@ -160,25 +173,31 @@ using GateTiles = void (*)(const GateTile&);
 // hidden product of r and z only.
 enum class Sums { square, gru, early };
 
-template <class Policy, int S, int NX, int NH, int Last>
+// Panels that a single row takes at once: eight sums keep two multipliers with a latency of four cycles busy.
+constexpr int64_t kAcross = 2;
+
+template <class Policy, int S, int NX, int NH, int Last, bool Across>
 constexpr const GateTiles* gate_tiles() {
-  return ByRows<GateTileOf<Policy, S, NX, NH, Last>::template Of>::table;
+  if constexpr (Across)
+    return ByPanels<GateTileOf<Policy, S, NX, NH, Last, true>::template Of>::table;
+  else
+    return ByRows<GateTileOf<Policy, S, NX, NH, Last>::template Of>::table;
 }
 
-// The tiles of 1..kTileRows rows; slots: 1..4 for square.
-template <class Policy>
+// The tiles of 1..kTileRows rows, or of 1..kAcross panels; slots: 1..4 for square.
+template <class Policy, bool Across = false>
 const GateTiles* find_gate_tiles(Sums sums, int64_t slots) {
-  if (sums == Sums::gru) return gate_tiles<Policy, 4, 3, 3, 3>();
-  if (sums == Sums::early) return gate_tiles<Policy, 3, 3, 2, 1>();
+  if (sums == Sums::gru) return gate_tiles<Policy, 4, 3, 3, 3, Across>();
+  if (sums == Sums::early) return gate_tiles<Policy, 3, 3, 2, 1, Across>();
   switch (slots) {
     case 1:
-      return gate_tiles<Policy, 1, 1, 1, 0>();
+      return gate_tiles<Policy, 1, 1, 1, 0, Across>();
     case 2:
-      return gate_tiles<Policy, 2, 2, 2, 1>();
+      return gate_tiles<Policy, 2, 2, 2, 1, Across>();
     case 3:
-      return gate_tiles<Policy, 3, 3, 3, 2>();
+      return gate_tiles<Policy, 3, 3, 3, 2, Across>();
     default:
-      return gate_tiles<Policy, 4, 4, 4, 3>();
+      return gate_tiles<Policy, 4, 4, 4, 3, Across>();
   }
 }
 
