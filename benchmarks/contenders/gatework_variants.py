@@ -26,6 +26,7 @@ _CLASSES = {
 }
 _OF_TORCH = {"proj_size", "bidirectional", "num_layers"}
 _SPREAD = 0.05  # added to every parameter, so that none is exactly 0 or 1
+_GAIN = 0.3  # of layer norm: gains of 1 at H = 256 let a rounding of the input grow to 1e-2 within 200 steps
 _LONG = (
     20_000  # steps over which the judge would take minutes: only the first ones are compared then
 )
@@ -95,7 +96,9 @@ def _module(variant: Variant, shape: Shape, seed: int) -> Any:
     torch.manual_seed(seed)
     made = _CLASSES[variant.torch][variant.cell](shape.I, shape.H, **variant.options)
     with torch.no_grad():
-        for parameter in made.parameters():
+        for name, parameter in made.named_parameters():
+            if name.startswith("gain_"):
+                parameter.mul_(_GAIN)
             parameter.add_(_SPREAD * torch.randn_like(parameter))
     return made
 
