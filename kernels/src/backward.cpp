@@ -307,14 +307,14 @@ template <class Policy>
 void receive_all(const Backward& run, const Table& table, const Share& share, int64_t count, BlockBack back) {
   const Sizes& z = run.sizes;
   const int64_t K = run.early_gates() * z.padded;
-  const Tiles tiles(count);
-  alignas(64) float dh[kTileRows * kPanel];
+  const Tiles tiles(count, z.per_gate ? kTileRows : rows_at_once(K));
+  alignas(64) float dh[kTallRows * kPanel];
   visit_weights(table, share.first(z.r_blocks), share.last(z.r_blocks), K / Policy::kPerStep, run.w_hidden,
                 [&](int64_t block, int64_t blocks, const float* w) {
                   for (int64_t q = 0; q < tiles.tiles; ++q) {
                     const int64_t k = tiles.begin(q), rows = tiles.begin(q + 1) - k;
                     const Entry* e = table.entries + k;
-                    const float* next[kTileRows];
+                    const float* next[kTallRows];
                     bool any = false;
                     for (int64_t r = 0; r < rows; ++r) {
                       next[r] = table.pending[e[r].n];
@@ -323,7 +323,7 @@ void receive_all(const Backward& run, const Table& table, const Share& share, in
                     if (z.per_gate && any)
                       masked_product<Policy>(run, e, rows, block * kBlock, blocks * kBlock, next, w, dh);
                     else
-                      product<Policy>(rows, blocks * kBlock, any ? K : 0, next, w, dh);
+                      tall_product<Policy>(rows, blocks * kBlock, any ? K : 0, next, w, dh);
                     for (int64_t r = 0; r < rows; ++r)
                       for (int64_t b = 0; b < blocks; ++b) {
                         float* own = dh + r * kPanel + b * kBlock;
@@ -445,20 +445,20 @@ void visit_pairs(const Backward& run, const Piece& piece, int64_t begin, int64_t
   }
 }
 
-// dx of the pairs begin..end-1.
+// dx of the pairs begin..end-1. In bfloat16 a tile's rows are rounded before, so there are no more of them at once.
 template <class Policy>
 void input_gradient(const Backward& run, const Table& table, const Piece& piece, int64_t begin, int64_t end) {
   const Sizes& z = run.sizes;
-  const int64_t K = z.G * z.padded;
-  alignas(64) float out[kTileRows * kPanel];
-  const float* rows[kTileRows];
-  float* to[kTileRows];
+  const int64_t K = z.G * z.padded, most = Policy::kRowsRounded ? kTileRows : rows_at_once(K);
+  alignas(64) float out[kTallRows * kPanel];
+  const float* rows[kTallRows];
+  float* to[kTallRows];
   int64_t held = 0;
   const auto flush = [&] {
     for (int64_t j = 0; j < z.I; j += kPanel) {
       const int64_t width = z.I - j < kPanel ? z.I - j : kPanel;
-      product<Policy>(held, (width + kBlock - 1) / kBlock * kBlock, K, rows, run.w_input + j * K / Policy::kPerStep,
-                      out);
+      tall_product<Policy>(held, (width + kBlock - 1) / kBlock * kBlock, K, rows,
+                           run.w_input + j * K / Policy::kPerStep, out);
       for (int64_t r = 0; r < held; ++r) {
         if (run.options.add_dx)
           for (int64_t i = 0; i < width; ++i) to[r][j + i] += out[r * kPanel + i];
@@ -472,7 +472,7 @@ void input_gradient(const Backward& run, const Table& table, const Piece& piece,
     const int64_t t = run.schedule.time(s), n = run.schedule.row(s, slot);
     rows[held] = operand<Policy>(table, run.chunk + pair * z.gate_row, held, K);
     to[held] = run.call.dx + t * run.shape.x_step + n * run.shape.x_row;
-    if (++held == kTileRows) flush();
+    if (++held == most) flush();
   });
   if (held > 0) flush();
 }

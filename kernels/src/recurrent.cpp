@@ -159,7 +159,8 @@ int64_t place(Backward& run, void* base, bool listed, void** schedule_memory) {
   run.start_memory = layout.floats_if(lstm, z.row);
   run.start_gradient = layout.floats(z.N * (z.r_row + z.row));
   run.staged = layout.floats_if(norm || run.options.reset_before != 0, z.N * z.row);
-  run.chunk_size = norm ? kChunkEntries / 2 : kChunkEntries;
+  const bool large = z.G * z.padded * (z.I + z.R) > kLargeWeights;
+  run.chunk_size = norm ? kChunkEntries / 2 : large ? kChunkOfLarge : kChunkEntries;
   run.chunk_entries = std::max(run.chunk_size, z.N);
   run.chunk = layout.floats(run.chunk_entries * z.gate_row);
   run.chunk_hidden = run.two_sides() ? layout.floats(run.chunk_entries * z.gate_row) : run.chunk;

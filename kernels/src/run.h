@@ -13,9 +13,11 @@ namespace gw {
 constexpr int64_t kBlock = 16;          // units of one block: the lanes of the widest vector
 constexpr int64_t kPanelColumns = 64;   // columns of the widest tile: four gates of a block, or four blocks of one gate
 constexpr int64_t kChunkEntries = 256;  // (t, n) pairs that backward collects before its large products
-constexpr int64_t kAheadPairs = 48;     // (t, n) pairs whose input product forward makes ahead
-constexpr int64_t kAheadRows = 8;       // where a group has fewer rows than this
-constexpr int64_t kMostTileRows = 6;    // kTileRows of the widest instruction set
+// Where there are more weights than this, their gradients are in no cache and every chunk reads and writes them all.
+constexpr int64_t kLargeWeights = 2'000'000, kChunkOfLarge = 576;
+constexpr int64_t kAheadPairs = 48;   // (t, n) pairs whose input product forward makes ahead
+constexpr int64_t kAheadRows = 8;     // where a group has fewer rows than this
+constexpr int64_t kMostTileRows = 6;  // kTileRows of the widest instruction set
 constexpr int32_t kMaxMembers = 64;
 constexpr int64_t kRowBytes = 160, kEntryBytes = 216;  // at least sizeof(Row), sizeof(Entry): cell.h
 

@@ -81,14 +81,15 @@ struct ByPanels {
   static constexpr decltype(&Of<1>::run) table[] = {Of<1>::run, Of<2>::run};
 };
 
-// out[r * 64 + v * kLanes ..] = sum over k of rows[r][k] * w[k * 64 + v * kLanes ..]
+// out[r * 64 + v * kLanes ..] = sum over k of rows[r][k] * w[k * 64 + v * kLanes ..]; more: added to what is there.
 template <class Policy, int NV>
 struct ProductTile {
   template <int M>
   struct Of {
-    static void run(int64_t K, const float* const* rows, const char* w, float* out) {
+    static void run(int64_t K, const float* const* rows, const char* w, float* out, bool more) {
       Vec acc[M][NV];
-      GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NV; ++v) acc[r][v] = Vec{};
+      GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NV; ++v) acc[r][v] =
+          more ? load(out + r * kPanel + v * kLanes) : Vec{};
       accumulate<Policy, M, NV>(acc, K, rows, w, kPanel, kLanes);
       GW_UNROLL for (int r = 0; r < M; ++r) GW_UNROLL for (int v = 0; v < NV; ++v)
           store(out + r * kPanel + v * kLanes, acc[r][v]);
@@ -98,24 +99,47 @@ struct ProductTile {
 
 // out[r * 64 + j] for r < rows, j < columns: columns is a multiple of 16 and at most 64, rows at most kTileRows.
 template <class Policy>
-inline void product(int64_t rows, int64_t columns, int64_t K, const float* const* a, const void* w, float* out) {
+inline void product(int64_t rows, int64_t columns, int64_t K, const float* const* a, const void* w, float* out,
+                    bool more = false) {
   const char* from = static_cast<const char*>(w);
   for (int64_t j = 0; j < columns; j += 4 * kLanes) {
     const char* at = from + j * Policy::kColumnBytes;
     switch ((columns - j) / kLanes) {
       case 1:
-        ByRows<ProductTile<Policy, 1>::template Of>::table[rows - 1](K, a, at, out + j);
+        ByRows<ProductTile<Policy, 1>::template Of>::table[rows - 1](K, a, at, out + j, more);
         break;
       case 2:
-        ByRows<ProductTile<Policy, 2>::template Of>::table[rows - 1](K, a, at, out + j);
+        ByRows<ProductTile<Policy, 2>::template Of>::table[rows - 1](K, a, at, out + j, more);
         break;
       case 3:
-        ByRows<ProductTile<Policy, 3>::template Of>::table[rows - 1](K, a, at, out + j);
+        ByRows<ProductTile<Policy, 3>::template Of>::table[rows - 1](K, a, at, out + j, more);
         break;
       default:
-        ByRows<ProductTile<Policy, 4>::template Of>::table[rows - 1](K, a, at, out + j);
+        ByRows<ProductTile<Policy, 4>::template Of>::table[rows - 1](K, a, at, out + j, more);
     }
   }
+}
+
+// The same for up to kTallRows rows. A panel too tall for the second cache is taken piece by piece, all rows on each,
+// so that it is read from afar once and not for every tile. The terms are added in the same order.
+constexpr int64_t kTallRows = 8 * kTileRows;
+constexpr int64_t kTallPanel = 2048, kPiece = 1024;  // of K: 512 and 256 KiB of float32
+inline int64_t rows_at_once(int64_t K) { return K > kTallPanel ? kTallRows : kTileRows; }
+
+template <class Policy>
+void tall_product(int64_t rows, int64_t columns, int64_t K, const float* const* a, const float* w, float* out) {
+  const int64_t piece = K > kTallPanel ? kPiece : K, tiles = (rows + kTileRows - 1) / kTileRows;
+  int64_t k = 0;
+  do {  // also where K is 0: then the sums are
+    for (int64_t q = 0; q < tiles; ++q) {
+      const int64_t first = rows * q / tiles, last = rows * (q + 1) / tiles;
+      const float* from[kTileRows];
+      for (int64_t r = first; r < last; ++r) from[r - first] = a[r] + k / Policy::kPerStep;
+      product<Policy>(last - first, columns, K - k < piece ? K - k : piece, from, w + k / Policy::kPerStep * kPanel,
+                      out + first * kPanel, k > 0);
+    }
+    k += piece;
+  } while (k < K);
 }
 
 // One tile of gate sums: rows times one panel, or one row times some. What the sums begin with, plus x times the
@@ -248,10 +272,10 @@ void add_apart(int64_t rows, int64_t blocks, const ApartTile& tile) {
   }
 }
 
-// Cuts count rows into tiles of nearly the same height: the k-th of tiles begins at ...
+// Cuts count rows into tiles of nearly the same height, at most `most`: the k-th of tiles begins at ...
 struct Tiles {
   int64_t count, tiles;
-  explicit Tiles(int64_t n) : count(n), tiles((n + kTileRows - 1) / kTileRows) {}
+  explicit Tiles(int64_t n, int64_t most = kTileRows) : count(n), tiles((n + most - 1) / most) {}
   int64_t begin(int64_t k) const { return count * k / tiles; }
 };
 

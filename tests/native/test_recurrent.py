@@ -9,7 +9,7 @@ from gatework import native
 from gatework.native.activations import KINDS
 from gatework.native.options import DEFAULTS
 from gatework.native.recurrent import Cell
-from tests.native.calls import Problem
+from tests.native.calls import Problem, everything, same_bits
 from tests.native.case import INPUT_GRADIENTS, SENT, STEPS, Case, alone, flags, of_weights
 from tests.native.judge import check
 
@@ -31,6 +31,27 @@ def test_several_threads_share_the_work(
     layout = Problem(case).layout
     assert math.prod(native.split(cell, layout, case.numbers(), case.threads)) > 1
     check(case)
+
+
+LARGE = {"lstm": 730, "gru": 840, "rnn": 2080}
+
+
+@each_cell
+@pytest.mark.parametrize("options", ["plain", "everything"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_weights_too_large_for_the_second_cache(
+    cell: Cell, options: str, precision: str, widest: str
+) -> None:
+    """Backward takes its panels piece by piece and collects larger chunks; 1, 6, 48 rows and more at once."""
+    for T, N, absent in ((13, 57, frozenset(STEPS)), (3, 7, frozenset({"mask", "reset"}))):
+        own = alone(cell)[options] | {"absent": absent, "precision": precision}
+        one, three = (
+            everything(Case(T, N, 70, LARGE[cell], cell, threads=threads, **own)) for threads in (1, 3)
+        )
+        for name, array in one.items():
+            assert same_bits(three[name], array), name
+    if precision == "float32":
+        check(Case(2, 7, 70, LARGE[cell], cell, absent=frozenset(STEPS), **alone(cell)[options]))
 
 
 @each_cell
