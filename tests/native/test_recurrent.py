@@ -46,7 +46,8 @@ def test_weights_too_large_for_the_second_cache(
     for T, N, absent in ((13, 57, frozenset(STEPS)), (3, 7, frozenset({"mask", "reset"}))):
         own = alone(cell)[options] | {"absent": absent, "precision": precision}
         one, three = (
-            everything(Case(T, N, 70, LARGE[cell], cell, threads=threads, **own)) for threads in (1, 3)
+            everything(Case(T, N, 70, LARGE[cell], cell, threads=threads, **own))
+            for threads in (1, 3)
         )
         for name, array in one.items():
             assert same_bits(three[name], array), name
