@@ -34,7 +34,9 @@ if TYPE_CHECKING:
         RNNCell,
         RNNTrace,
         Trace,
+        accelerate,
         explain_path,
+        restore,
     )
     from gatework.native import get_num_threads, is_deterministic, set_num_threads
     from gatework.tasks.forecast import Forecaster
@@ -63,10 +65,12 @@ __all__ = [
     "ShapeError",
     "SlowPathWarning",
     "Trace",
+    "accelerate",
     "errors",
     "explain_path",
     "get_num_threads",
     "is_deterministic",
+    "restore",
     "set_num_threads",
 ]
 
@@ -82,16 +86,21 @@ _WHERE = {
     "RNNCell": "layers",
     "RNNTrace": "layers",
     "Trace": "layers",
+    "accelerate": "layers",
     "explain_path": "layers",
+    "restore": "layers",
     "Forecaster": "tasks.forecast",
     "get_num_threads": "native",
     "is_deterministic": "native",
     "set_num_threads": "native",
 }
 _EXTRA = {"layers": "torch", "tasks.forecast": "train"}
+_ROOMS = ("keras",)  # rooms that users enter by name
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"gatework.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'gatework' has no attribute {name!r}")
     room = _WHERE[name]
@@ -106,4 +115,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_ROOMS})

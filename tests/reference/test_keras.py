@@ -4,8 +4,6 @@ Keras's gates stand in the order i, f, c, o (LSTM, ours) and z, r, h (GRU); its 
 torch it multiplies matrices in single precision whatever it is told, so single precision is what is compared.
 """
 
-import os
-
 import numpy as np
 import pytest
 
@@ -13,7 +11,6 @@ from gatework.reference import gru, lstm
 from tests.reference.problems import H, N, Problem, T
 from tests.tolerances import assert_close
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -1,5 +1,6 @@
-"""Torch modules: drop-in LSTM, GRU, RNN, their cells and Linear, and the sentence that says which path a call takes."""
+"""Torch modules: drop-in LSTM, GRU, RNN, their cells and Linear; their way into any model; which path a call takes."""
 
+from gatework.layers.acceleration import Acceleration, Left, Swapped, accelerate, restore
 from gatework.layers.cells import GRUCell, LSTMCell, RNNCell
 from gatework.layers.explain import explain_path
 from gatework.layers.gru import GRU
@@ -12,13 +13,18 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Acceleration",
     "GRUCell",
     "GRUTrace",
     "LSTMCell",
     "LSTMTrace",
+    "Left",
     "Linear",
     "RNNCell",
     "RNNTrace",
+    "Swapped",
     "Trace",
+    "accelerate",
     "explain_path",
+    "restore",
 ]
