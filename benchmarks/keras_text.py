@@ -22,8 +22,16 @@ from benchmarks.race import Local, Pace, Race, Slice, Timer, compete, timed
 
 N, T, WORDS, EMBEDDED, UNITS = 64, 50, 5000, 100, 64
 KINDS = ("plain", "masked", "masked, recurrent dropout")
-WHO = {"torch": ("gatework", "keras, torch", "no LSTM"), "tensorflow": ("keras, tensorflow",), "jax": ("keras, jax",)}
-BARS = (("layer", "keras, torch", 10.0), ("step", "keras, torch", 3.0), ("step", "keras, tensorflow", 1.0))
+WHO = {
+    "torch": ("gatework", "keras, torch", "no LSTM"),
+    "tensorflow": ("keras, tensorflow",),
+    "jax": ("keras, jax",),
+}
+BARS = (
+    ("layer", "keras, torch", 10.0),
+    ("step", "keras, torch", 3.0),
+    ("step", "keras, tensorflow", 1.0),
+)
 TOLERANCE = 1e-5
 
 
@@ -78,12 +86,17 @@ class _Lane:
 def _race(words: argparse.Namespace) -> int:
     hosts = {name: _Host(name, words.threads) for name in words.hosts.split(",")}
     found: list[dict[str, Any]] = []
-    print("| kind | job | contender | ms | best to worst | its time to ours |\n| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| kind | job | contender | ms | best to worst | its time to ours |\n| --- | --- | --- | --- | --- | --- |"
+    )
     try:
         for kind in KINDS:
             error = hosts["torch"].ask(task="error", kind=kind)
             if not error <= TOLERANCE:
-                print(f"{kind}: the layers differ by {error:.1e} of the largest value, not timed", file=sys.stderr)
+                print(
+                    f"{kind}: the layers differ by {error:.1e} of the largest value, not timed",
+                    file=sys.stderr,
+                )
                 return 1
             for job in ("layer", "step"):
                 lanes = {
@@ -100,7 +113,9 @@ def _race(words: argparse.Namespace) -> int:
     if words.out:
         place = environment.describe([])
         words.out.parent.mkdir(parents=True, exist_ok=True)
-        words.out.write_text(json.dumps({"environment": place, "found": found}, indent=1) + "\n", encoding="utf-8")
+        words.out.write_text(
+            json.dumps({"environment": place, "found": found}, indent=1) + "\n", encoding="utf-8"
+        )
     return 0
 
 
@@ -116,7 +131,16 @@ def _report(kind: str, job: str, race: Race) -> list[dict[str, Any]]:
             f"| {timing.best * 1e3:.2f} to {timing.worst * 1e3:.2f} | {ratio:.2f}{verdict} |",
             flush=True,
         )
-        rows.append({"kind": kind, "job": job, "who": who, "seconds": timing.seconds, "ratio": ratio, "bar": limit})
+        rows.append(
+            {
+                "kind": kind,
+                "job": job,
+                "who": who,
+                "seconds": timing.seconds,
+                "ratio": ratio,
+                "bar": limit,
+            }
+        )
     return rows
 
 
@@ -149,7 +173,11 @@ def _layer(kind: str, who: str) -> Any:
         import gatework.keras
 
         return gatework.keras.LSTM(UNITS, **rates)
-    return keras.layers.GlobalAveragePooling1D() if who == "no LSTM" else keras.layers.LSTM(UNITS, **rates)
+    return (
+        keras.layers.GlobalAveragePooling1D()
+        if who == "no LSTM"
+        else keras.layers.LSTM(UNITS, **rates)
+    )
 
 
 def _timers(backend: str, kind: str, who: str) -> dict[str, Timer]:

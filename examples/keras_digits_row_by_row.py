@@ -1,6 +1,6 @@
 """Handwritten digits read row by row by two Keras LSTMs, with one import changed: 28 steps of 28 pixels.
 
-    from keras.layers import LSTM   became   from gatework.keras import LSTM
+from keras.layers import LSTM   became   from gatework.keras import LSTM
 """
 
 import gzip

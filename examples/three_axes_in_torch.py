@@ -1,6 +1,6 @@
 """torch's own first lesson on LSTMs with one name changed: three axes, steps one by one or all at once, then a tagger.
 
-    lstm = nn.LSTM(...)   became   lstm = gatework.LSTM(...)
+lstm = nn.LSTM(...)   became   lstm = gatework.LSTM(...)
 """
 
 import torch
@@ -19,7 +19,11 @@ state = hidden
 for step in steps:
     out, state = lstm(step.view(1, 1, -1), state)
 everything, last = lstm(torch.cat(steps).view(len(steps), 1, -1), hidden)
-print("one by one is all at once:", torch.allclose(everything[-1], out[0], atol=1e-6), list(everything.shape))
+print(
+    "one by one is all at once:",
+    torch.allclose(everything[-1], out[0], atol=1e-6),
+    list(everything.shape),
+)
 
 
 class Tagger(nn.Module):
@@ -39,8 +43,12 @@ class Tagger(nn.Module):
 def sentences(file, count):
     """The first sentences of a CoNLL-U file: words and universal tags."""
     blocks = catalogue.get("ud_english_ewt", file).read_text(encoding="utf-8").split("\n\n")[:count]
-    rows = [[line.split("\t") for line in block.splitlines() if line[:1].isdigit()] for block in blocks]
-    return [[(row[1].lower(), row[3]) for row in block if row[0].isdigit()] for block in rows if block]
+    rows = [
+        [line.split("\t") for line in block.splitlines() if line[:1].isdigit()] for block in blocks
+    ]
+    return [
+        [(row[1].lower(), row[3]) for row in block if row[0].isdigit()] for block in rows if block
+    ]
 
 
 def numbered(batch):
@@ -54,7 +62,9 @@ def numbered(batch):
     return words, tags, lengths
 
 
-train, test = (sentences(f"en_ewt-ud-{part}.conllu", n) for part, n in (("dev", 2000), ("test", 400)))
+train, test = (
+    sentences(f"en_ewt-ud-{part}.conllu", n) for part, n in (("dev", 2000), ("test", 400))
+)
 number = {word: k + 1 for k, word in enumerate(sorted({word for s in train for word, _ in s}))}
 kinds = sorted({tag for s in (*train, *test) for _, tag in s})
 model = Tagger(len(number) + 1, len(kinds))
@@ -63,7 +73,9 @@ for _ in range(3):
     for first in range(0, len(train), 50):
         words, tags, lengths = numbered(train[first : first + 50])
         optimizer.zero_grad()
-        nn.functional.cross_entropy(model(words, lengths).flatten(0, 1), tags.flatten(), ignore_index=-100).backward()
+        nn.functional.cross_entropy(
+            model(words, lengths).flatten(0, 1), tags.flatten(), ignore_index=-100
+        ).backward()
         optimizer.step()
 
 words, tags, lengths = numbered(test)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.tree import ROOT, SOURCE, documents, short
+from tests.keras.test_lessons import LESSONS
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -85,7 +86,7 @@ def test_the_three_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.M
     exec(compile(block, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=short)
+@pytest.mark.parametrize("path", [e for e in EXAMPLES if e.stem not in LESSONS], ids=short)
 def test_an_example_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [str(path)])

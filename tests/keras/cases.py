@@ -14,7 +14,7 @@ PAIRS = {
     "GRU": (keras.layers.GRU, gatework.keras.GRU),
     "SimpleRNN": (keras.layers.SimpleRNN, gatework.keras.SimpleRNN),
 }
-N, T, I, H = 5, 7, 3, 6
+N, T, I, H = 5, 7, 3, 6  # noqa: E741
 
 
 def pair(kind: str, units: int = H, features: int = I, **arguments: Any) -> tuple[Any, Any]:

@@ -18,7 +18,9 @@ class Own(keras.layers.LSTM):
 def network() -> keras.Model:
     x = keras.Input((6, 3))
     y = keras.layers.Bidirectional(keras.layers.GRU(4, return_sequences=True))(x)
-    inner = keras.Sequential([keras.Input((6, 8)), keras.layers.LSTM(5, return_sequences=True, name="inner")])
+    inner = keras.Sequential(
+        [keras.Input((6, 8)), keras.layers.LSTM(5, return_sequences=True, name="inner")]
+    )
     y = keras.layers.SimpleRNN(4, name="last")(inner(y))
     return keras.Model(x, keras.layers.Dense(2)(y))
 
@@ -62,7 +64,7 @@ def test_what_is_left_alone_is_named() -> None:
 
 def test_a_call_that_fails_leaves_the_model_as_it_was() -> None:
     model = network()
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         gatework.keras.accelerate(model, input_of(2, 6, 9))
     assert type(model.get_layer("last")) is keras.layers.SimpleRNN
 

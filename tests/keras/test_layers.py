@@ -11,11 +11,27 @@ import torch
 
 import gatework.keras
 from gatework.errors import SlowPathWarning
-from tests.keras.cases import MASKS, PAIRS, H, I, N, T, alike, answers_and_gradients, input_of, mask_of, pair
+from tests.keras.cases import (
+    MASKS,
+    PAIRS,
+    H,
+    I,
+    N,
+    T,
+    alike,
+    answers_and_gradients,
+    input_of,
+    mask_of,
+    pair,
+)
 
 KINDS = sorted(PAIRS)
 FORMS = {
-    "LSTM": [{}, {"use_bias": False}, {"recurrent_activation": "hard_sigmoid", "activation": "relu"}],
+    "LSTM": [
+        {},
+        {"use_bias": False},
+        {"recurrent_activation": "hard_sigmoid", "activation": "relu"},
+    ],
     "GRU": [
         {},
         {"reset_after": False},
@@ -74,11 +90,16 @@ def test_initial_states(kind: str, form: dict[str, Any]) -> None:
 def test_dropout_draws_and_masks_as_keras_does(
     kind: str, rates: tuple[float, float], implementation: int
 ) -> None:
-    more = {} if kind == "SimpleRNN" else {"implementation": implementation}
-    theirs, ours = pair(kind, dropout=rates[0], recurrent_dropout=rates[1], seed=11, return_sequences=True, **more)
+    # with use_cudnn="auto" Keras fails on a mask for each gate of the input alone
+    more = {} if kind == "SimpleRNN" else {"implementation": implementation, "use_cudnn": False}
+    theirs, ours = pair(
+        kind, dropout=rates[0], recurrent_dropout=rates[1], seed=11, return_sequences=True, **more
+    )
     x, mask = input_of(N, T, I), mask_of("interior")
     for _ in range(2):  # the generator goes on
-        found, expected = (answers_and_gradients(each, x, mask=mask, training=True) for each in (ours, theirs))
+        found, expected = (
+            answers_and_gradients(each, x, mask=mask, training=True) for each in (ours, theirs)
+        )
         alike(found, expected)
     alike(ours(x), theirs(x))
     with pytest.raises(AssertionError):
@@ -88,7 +109,9 @@ def test_dropout_draws_and_masks_as_keras_does(
 @pytest.mark.parametrize("kind", KINDS)
 def test_stateful_layers_go_on(kind: str) -> None:
     theirs, ours = (made(H, stateful=True) for made in PAIRS[kind])
-    models = [keras.Sequential([keras.Input(batch_shape=(N, T, I)), each]) for each in (theirs, ours)]
+    models = [
+        keras.Sequential([keras.Input(batch_shape=(N, T, I)), each]) for each in (theirs, ours)
+    ]
     models[1].set_weights(models[0].get_weights())
     x = input_of(N, T, I)
     first = [model(x) for model in models]
@@ -105,7 +128,8 @@ def test_stateful_layers_go_on(kind: str) -> None:
 @pytest.mark.parametrize("merge", ["concat", "sum"])
 def test_inside_bidirectional_with_a_mask(kind: str, merge: str) -> None:
     theirs, ours = (
-        keras.layers.Bidirectional(made(H, return_sequences=True), merge_mode=merge) for made in PAIRS[kind]
+        keras.layers.Bidirectional(made(H, return_sequences=True), merge_mode=merge)
+        for made in PAIRS[kind]
     )
     x, mask = input_of(N, T, I), mask_of("right")
     for layer in (theirs, ours):
@@ -181,7 +205,9 @@ def test_unit_forget_bias(forget: bool) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16", "float64"])
 def test_other_dtypes(kind: str, policy: str) -> None:
-    theirs, ours = pair(kind, dtype=policy, return_sequences=True)
+    theirs, ours = pair(
+        kind, dtype=policy, return_sequences=True, recurrent_initializer="glorot_uniform"
+    )
     x = input_of(N, T, I).to(torch.float64 if policy == "float64" else torch.bfloat16)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SlowPathWarning)  # float64 is composed
@@ -219,7 +245,7 @@ def test_files_and_weights_cross_over(kind: str, tmp_path: Any) -> None:
 def test_wrong_input_is_refused_as_keras_refuses_it(kind: str) -> None:
     theirs, ours = pair(kind)
     for wrong in (input_of(N, T), input_of(N, T, I + 1), input_of(N, T, 2, I)):
-        with pytest.raises(Exception) as expected:  # noqa: PT011
+        with pytest.raises(Exception) as expected:
             theirs(wrong)
         with pytest.raises(expected.type):
             ours(wrong)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrize, prune
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 import gatework
@@ -21,11 +21,15 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embed = nn.Embedding(11, 6)
-        self.encoder = nn.LSTM(6, 8, num_layers=2, dropout=0.5, bidirectional=True, batch_first=True)
+        self.encoder = nn.LSTM(
+            6, 8, num_layers=2, dropout=0.5, bidirectional=True, batch_first=True
+        )
         self.blocks = nn.ModuleList([nn.GRU(16, 7, batch_first=True), nn.Dropout(0.5)])
         self.inner = nn.ModuleDict({"rnn": nn.RNN(7, 5, nonlinearity="relu", batch_first=True)})
         self.again = self.inner["rnn"]
-        self.cells = nn.ModuleList([nn.LSTMCell(5, 4), nn.GRUCell(4, 4), nn.RNNCell(4, 3, nonlinearity="relu")])
+        self.cells = nn.ModuleList(
+            [nn.LSTMCell(5, 4), nn.GRUCell(4, 4), nn.RNNCell(4, 3, nonlinearity="relu")]
+        )
         self.projected = nn.LSTM(3, 6, proj_size=2, bias=False)
 
     def forward(self, words: Tensor, *, scale: float = 1.0) -> dict[str, Any]:
@@ -54,7 +58,11 @@ def test_every_class_at_every_depth_under_every_name(network: Network) -> None:
     for name, kind in CLASSES.items():
         assert found[name] is getattr(gatework, kind)
     assert found["again"] is gatework.RNN and network.again is network.inner["rnn"]
-    assert [type(cell) for cell in network.cells] == [gatework.LSTMCell, gatework.GRUCell, gatework.RNNCell]
+    assert [type(cell) for cell in network.cells] == [
+        gatework.LSTMCell,
+        gatework.GRUCell,
+        gatework.RNNCell,
+    ]
     assert [each.name for each in done.swapped] == [
         "encoder", "again", "projected", "blocks.0", "cells.0", "cells.1", "cells.2"
     ]  # fmt: skip
@@ -146,7 +154,9 @@ def test_copies_and_files_of_an_accelerated_model(network: Network) -> None:
     expected = network(WORDS)["h"]
     other = copy.deepcopy(network)
     assert torch.equal(other(WORDS)["h"], expected)
-    assert type(gatework.restore(other).encoder) is nn.LSTM and type(network.encoder) is gatework.LSTM
+    assert (
+        type(gatework.restore(other).encoder) is nn.LSTM and type(network.encoder) is gatework.LSTM
+    )
     file = io.BytesIO()
     torch.save(network, file)
     file.seek(0)
@@ -170,7 +180,11 @@ def test_the_model_itself_may_be_a_layer() -> None:
 def test_packed_answers_are_compared() -> None:
     packed = pack_padded_sequence(torch.randn(5, 2, 3), [5, 3])
     done = gatework.accelerate(nn.Sequential(nn.GRU(3, 4)), packed)
-    assert isinstance(packed, PackedSequence) and done.difference is not None and done.difference[1] > 0
+    assert (
+        isinstance(packed, PackedSequence)
+        and done.difference is not None
+        and done.difference[1] > 0
+    )
 
 
 class Own(nn.LSTM):
@@ -189,9 +203,9 @@ def _replaced_forward() -> nn.Module:
     return layer
 
 
-def _old_weight_norm() -> nn.Module:
+def _pruned() -> nn.Module:
     layer = nn.LSTM(3, 4)
-    nn.utils.prune.l1_unstructured(layer, "weight_hh_l0", amount=0.5)
+    prune.l1_unstructured(layer, "weight_hh_l0", amount=0.5)
     return layer
 
 
@@ -202,7 +216,7 @@ def _old_weight_norm() -> nn.Module:
         (torch.jit.script(nn.LSTM(3, 4)), "TorchScript"),
         (_parametrized(), "parametrized"),
         (_replaced_forward(), "its forward has been replaced"),
-        (_old_weight_norm(), "not the usual ones"),
+        (_pruned(), "not the usual ones"),
         (nn.GRU(3, 4, dtype=torch.float64), "it is float64"),
         (nn.RNN(3, 4, device="meta"), "it is on meta"),
     ],
@@ -259,7 +273,11 @@ def test_an_input_that_the_model_writes_into_is_not_changed() -> None:
 
     x = torch.ones(4, 1, 2)
     done = gatework.accelerate(Writes(), x)
-    assert torch.equal(x, torch.ones(4, 1, 2)) and done.difference is not None and done.difference[0] < 1e-6
+    assert (
+        torch.equal(x, torch.ones(4, 1, 2))
+        and done.difference is not None
+        and done.difference[0] < 1e-6
+    )
 
 
 def test_what_is_no_module_is_refused() -> None:

@@ -4,6 +4,7 @@ They run on Keras's torch backend, whose own layers are a loop in Python: KERAS_
 """
 
 from gatework.keras.backend import keras as _keras
+
 from gatework.keras.layers import GRU, LSTM, SimpleRNN  # isort: skip
 from gatework.keras.acceleration import accelerate, restore  # isort: skip
 

@@ -80,16 +80,20 @@ def restore(model: keras.layers.Layer) -> keras.layers.Layer:
 
 def _recurrent(model: keras.layers.Layer) -> list[Any]:
     """Every recurrent layer at any depth, also inside wrappers."""
-    if not isinstance(model, keras.layers.Layer):
+    if not isinstance(model, keras.layers.Layer):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OptionError(f"accelerate takes a Keras model or layer, got {type(model).__name__}")
-    every = [model, *model._flatten_layers(recursive=True, include_self=False)]
+    inner = model._flatten_layers(recursive=True, include_self=False)  # pyright: ignore[reportPrivateUsage]
+    every = [model, *inner]
     unique = {id(each): each for each in every}
     return [each for each in unique.values() if isinstance(each, keras.layers.RNN)]
 
 
 def _why_not(layer: Any) -> str:
     if type(layer) is keras.layers.RNN:
-        return f"a loop over {type(layer.cell).__name__}, which may be anything; use keras.layers.LSTM, GRU or SimpleRNN"  # fmt: skip
+        inner = type(layer.cell).__name__
+        return (
+            f"a loop over {inner}, which may be anything; use keras.layers.LSTM, GRU or SimpleRNN"
+        )
     return "a subclass, whose call may be its own; derive it from gatework.keras's"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from gatework.keras.backend import keras
-from gatework.keras.loop import FusedLoop, _tensor
+from gatework.keras.loop import FusedLoop, tensor_of
 
 
 @keras.saving.register_keras_serializable("gatework")
@@ -60,7 +60,7 @@ class GRU(FusedLoop, keras.layers.GRU):
     def _fused_biases(self) -> tuple[Tensor | None, Tensor | None]:
         if self.cell.bias is None or not self.cell.reset_after:
             return super()._fused_biases()
-        first, second = self._columns(_tensor(self.cell.bias))
+        first, second = self._columns(tensor_of(self.cell.bias))
         return first, second
 
 

@@ -59,7 +59,7 @@ class FusedLoop:
             path.announce(
                 path.Path(
                     "composed",
-                    f"Keras computes {type(self).__name__} itself, for the kernels lack one of its activations ({name}, ...)",
+                    f"Keras computes {type(self).__name__} itself: the kernels lack an activation of it ({name}, ...)",
                     f"use some of {', '.join(sorted(_ACTIVATIONS))}",
                 )
             )
@@ -108,10 +108,10 @@ class FusedLoop:
     def _fused_biases(self) -> tuple[Tensor | None, Tensor | None]:
         """b_ih and b_hh [G*H]."""
         bias = self.cell.bias
-        return (None, None) if bias is None else (self._columns(_tensor(bias)), None)
+        return (None, None) if bias is None else (self._columns(tensor_of(bias)), None)
 
     def _fused_weights(self, w_ih: Tensor) -> Weights:
-        w_hh = self._columns(_tensor(self.cell.recurrent_kernel)).t().contiguous()
+        w_hh = self._columns(tensor_of(self.cell.recurrent_kernel)).t().contiguous()
         return Weights(w_ih, w_hh, *self._fused_biases())
 
     def _columns(self, values: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ class FusedLoop:
         not look.
         """
         cell = self.cell
-        kernel = self._columns(_tensor(cell.kernel))
+        kernel = self._columns(tensor_of(cell.kernel))
         of_x = cell.get_dropout_mask(x[:, 0]) if training and 0 < cell.dropout < 1 else None
         of_h = cell.get_recurrent_dropout_mask(h) if training and 0 < cell.recurrent_dropout < 1 else None  # fmt: skip
         if isinstance(of_x, list):
@@ -145,9 +145,9 @@ class FusedLoop:
         return x, w_ih, of_h
 
 
-def _tensor(variable: Any) -> Tensor:
+def tensor_of(variable: Any) -> Tensor:
     """The value of a Keras variable, in the dtype that the layer computes in."""
-    return keras.ops.convert_to_tensor(variable)
+    return keras.ops.convert_to_tensor(variable)  # pyright: ignore[reportReturnType]
 
 
 def _first(mask: Any) -> Tensor | None:

@@ -86,7 +86,7 @@ class Acceleration(NamedTuple):
         lines += [f"  {name or 'the model'}: {layer}" for name, layer in self.swapped]
         if self.left:
             lines.append(f"{len(self.left)} left alone")
-            lines += [f"  {name or 'the model'}: {layer}: {reason}" for name, layer, reason in self.left]  # fmt: skip
+            lines += [f"  {name or 'the model'}: {kind}: {why}" for name, kind, why in self.left]
         if self.difference is not None:
             apart, largest = self.difference
             lines.append(f"largest difference {apart:.2g} in outputs up to {largest:.2g}")
@@ -193,21 +193,24 @@ def _replace(
         for name, child in _children(parent):
             other = instead(f"{path}.{name}" if path else name, child)
             if other is not None:
-                parent._modules[name] = other  # setattr would refuse names such as "0"
+                parent.add_module(name, other)
     return model, changed
 
 
 def _children(parent: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """All of them by every name: named_children leaves out a second name of the same module."""
-    return ((name, child) for name, child in list(parent._modules.items()) if child is not None)
+    return (
+        (name, child) for name, child in list(vars(parent)["_modules"].items()) if child is not None
+    )
 
 
 def _why_not(layer: nn.Module) -> str | None:
     """Why a layer stays as it is; "" where it is none of torch's recurrent ones, None where it can be replaced."""
     if isinstance(layer, torch.jit.ScriptModule):
         inner = str(getattr(layer, "original_name", ""))
-        names = {kind.__name__ for kind in _OURS}
-        return "TorchScript, which is compiled already; accelerate before scripting" if inner in names else ""  # fmt: skip
+        if inner not in {kind.__name__ for kind in _OURS}:
+            return ""
+        return "TorchScript, which is compiled already; accelerate before scripting"
     if not isinstance(layer, _TORCHS):
         return ""
     if nn.utils.parametrize.is_parametrized(layer):
@@ -224,10 +227,13 @@ def _why_not(layer: nn.Module) -> str | None:
         return f"it is {where}, and the kernels run on the CPU"
     if first.dtype not in (torch.float32, torch.bfloat16):
         return f"it is {str(first.dtype).removeprefix('torch.')}, the kernels take float32 and bfloat16"
-    expected = {name for name, _ in _build(layer).named_parameters()}
-    if set(layer._parameters) - {n for n, p in layer._parameters.items() if p is None} != expected:
+    if _names(layer) != _names(_build(layer)):
         return "its parameters are not the usual ones (weight_norm of torch.nn.utils?)"
     return None
+
+
+def _names(layer: nn.Module) -> set[str]:
+    return {name for name, _ in layer.named_parameters(recurse=False, remove_duplicate=False)}
 
 
 def _base(layer: nn.Module) -> str:
@@ -259,9 +265,8 @@ def _ours(layer: nn.Module) -> nn.Module:
 
 def _hand_over(giver: nn.Module, taker: nn.Module) -> None:
     """Parameters, hooks and mode; the hooks' handles go on working, because the dictionaries are the same."""
-    for name, parameter in giver._parameters.items():
-        if parameter is not None:
-            setattr(taker, name, parameter)
+    for name, parameter in giver.named_parameters(recurse=False, remove_duplicate=False):
+        setattr(taker, name, parameter)
     for name in _HOOKS:
         if name in vars(giver):
             vars(taker)[name] = vars(giver)[name]
