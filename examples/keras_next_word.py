@@ -14,7 +14,7 @@ from keras.layers import Dense, Dropout, Embedding, Input, Masking
 from gatework.data import catalogue
 from gatework.keras import LSTM
 
-STEPS, WORDS, SENTENCES = 12, 500, 800
+STEPS, WORDS, SENTENCES = 12, 500, 1500
 
 keras.utils.set_random_seed(1)
 text = catalogue.get("penn_treebank", "ptb.train.txt").read_text(encoding="utf-8")

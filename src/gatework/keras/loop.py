@@ -131,6 +131,7 @@ class FusedLoop:
         """
         cell = self.cell
         kernel = self._columns(tensor_of(cell.kernel))
+        x = x.to(kernel.dtype)  # Keras takes whole numbers, too
         of_x = cell.get_dropout_mask(x[:, 0]) if training and 0 < cell.dropout < 1 else None
         of_h = cell.get_recurrent_dropout_mask(h) if training and 0 < cell.recurrent_dropout < 1 else None  # fmt: skip
         if isinstance(of_x, list):
