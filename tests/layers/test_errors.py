@@ -227,9 +227,21 @@ def test_bad_states_of_several_sizes(hx: object, message: str) -> None:
         (torch.randn(2, 2, 3), None, "1D or 2D"),
         (torch.randn(2, 3).double(), None, "does not match weight dtype"),
         (torch.randn(2, 3), (torch.zeros(2, 5),), "got 1 tensors"),
-        (torch.randn(2, 3), (torch.zeros(1, 2, 5), torch.zeros(2, 5)), r"hx\[0\] to be 2D"),
-        (torch.randn(2, 3), (torch.zeros(2, 5), torch.zeros(3, 5)), r"hx\[1\] size"),
-        (torch.randn(3), (torch.zeros(5), torch.zeros(4)), r"hx\[1\] size"),
+        (
+            torch.randn(2, 3),
+            (torch.zeros(1, 2, 5), torch.zeros(2, 5)),
+            r"hx\[0\] to be 1D or 2D, got 3D instead; the input has 2 axes",
+        ),
+        (
+            torch.randn(2, 3),
+            (torch.zeros(2, 5), torch.zeros(3, 5)),
+            "Input batch size 2 doesn't match hidden1 batch size 3",
+        ),
+        (
+            torch.randn(3),
+            (torch.zeros(5), torch.zeros(4)),
+            "hidden1 has inconsistent hidden_size: got 4, expected 5",
+        ),
         (torch.randn(2, 3), torch.zeros(2, 5), "pair of tensors"),
     ],
 )
@@ -252,7 +264,7 @@ def test_a_cell_of_one_state_takes_no_pair() -> None:
     for kind in (gatework.GRUCell, gatework.RNNCell):
         with pytest.raises(ShapeError, match="this cell has no c"):
             kind(3, 5)(torch.randn(2, 3), (h, h))
-        with pytest.raises(ShapeError, match="hx to be 2D"):
+        with pytest.raises(ShapeError, match="hidden to be 1D or 2D, got 3D"):
             kind(3, 5)(torch.randn(2, 3), h[None])
 
 

@@ -15,8 +15,11 @@ from gatework.ops.torch_state import autocast_is_on
 def check_input(x: Tensor, input_size: int, weight: Tensor, name: str) -> Tensor:
     """The input in the weights' dtype: under autocast it is cast, otherwise another dtype is an error."""
     if x.shape[-1] != input_size:
+        torchs = "input.size(-1) must be equal to input_size"
+        if name.endswith("Cell"):
+            torchs = f"input has inconsistent input_size: got {x.shape[-1]} expected {input_size}"
         raise ShapeError(
-            f"input.size(-1) must be equal to input_size: the input has {x.shape[-1]} features, this {name} was built "
+            f"{torchs}: the input has {x.shape[-1]} features, this {name} was built "
             f"with input_size={input_size}; build it with input_size={x.shape[-1]} or select the features"
         )
     if x.device != weight.device:
@@ -29,8 +32,8 @@ def check_input(x: Tensor, input_size: int, weight: Tensor, name: str) -> Tensor
     if autocast_is_on(x) and x.is_floating_point():
         return x.to(weight.dtype)
     raise ShapeError(
-        f"input dtype ({x.dtype}) does not match weight dtype ({weight.dtype}); convert the input: "
-        f"input.to({weight.dtype}), or the module: module.to({x.dtype})"
+        f"RNN input dtype ({x.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
+        f"input.to({weight.dtype}), or convert model: model.to({x.dtype})"
     )
 
 
@@ -69,6 +72,22 @@ def check_state(state: Tensor, shape: tuple[int, ...], like: Tensor, which: str)
     if autocast_is_on(like) and state.is_floating_point():
         return state.to(like.dtype)
     raise ShapeError(f"{which} is {state.dtype} and the input {like.dtype}; use .to({like.dtype})")
+
+
+def check_cell_state(state: Tensor, shape: tuple[int, int], like: Tensor, place: int) -> Tensor:
+    """A state [N, H] of a single step, h_0 at place 0 and c_0 at 1, checked in torch's words."""
+    (N, H), which = shape, f"hidden{place}"
+    if state.shape[-1] != H:
+        raise ShapeError(
+            f"{which} has inconsistent hidden_size: got {state.shape[-1]}, expected {H}; "
+            "a state of a cell is [batch, hidden_size]"
+        )
+    if state.shape[0] != N:
+        raise ShapeError(
+            f"Input batch size {N} doesn't match {which} batch size {state.shape[0]}; "
+            "a state of a cell is [batch, hidden_size]"
+        )
+    return check_state(state, shape, like, which)
 
 
 def check_flags(flags: object, shape: Sequence[int], like: Tensor, which: str) -> None:

@@ -114,15 +114,16 @@ class SingleStep(FamilyModule):
         x = check.check_input(input, self.input_size, weights.w_ih, name)
         x = x[None] if x.dim() == 2 else x[None, None]  # [1, N, I]
         batched, N, H = input.dim() == 2, x.shape[1], self.hidden_size
-        which = [f"hx[{k}]" for k in range(len(hx or ()))] if self._cell == "lstm" else ["hx"]
+        which = [f"hx[{k}]" for k in range(len(hx or ()))] if self._cell == "lstm" else ["hidden"]
         states: list[Tensor] = []
-        for value, own in zip(hx or (), which, strict=False):
+        for place, (value, own) in enumerate(zip(hx or (), which, strict=False)):
             if value.dim() != input.dim():
                 raise ShapeError(
-                    f"{name}: Expected {own} to be {input.dim()}D like the input, got {value.dim()}D instead"
+                    f"{name}: Expected {own} to be 1D or 2D, got {value.dim()}D instead; "
+                    f"the input has {input.dim()} axes, and a state as many"
                 )
             states.append(
-                check.check_state(value if batched else value[None], (N, H), x, own)[None]
+                check.check_cell_state(value if batched else value[None], (N, H), x, place)[None]
             )
         return _Call(x, states, weights, self._checked_mask(dropout_mask, batched, x))
 
