@@ -3,7 +3,7 @@
 //
 // Backwards through direction-time, a step needs dh = dy + dgates(next step) W_hh and then the gate derivatives; the
 // tile computes the product for 64 units of up to kTileRows rows and the derivatives follow while it is in the first
-// cache. Steps are collected into chunks of about 256 (t, n) pairs; after each chunk, dx = dgates W_ih and the weight
+// cache. Steps are collected into chunks (run.h: kChunkEntries); after each chunk, dx = dgates W_ih and the weight
 // gradients dgates^T [x, 1], dgates^T [h, 1] are added up for it while it is still in the cache, so the gradients of
 // the gates are never stored for the whole sequence. Gradients of vectors (peepholes, gains) are sums over the same
 // pairs.

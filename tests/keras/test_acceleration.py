@@ -73,3 +73,15 @@ def test_a_call_that_fails_leaves_the_model_as_it_was() -> None:
 def test_what_is_no_layer_is_refused(wrong: Any) -> None:
     with pytest.raises(OptionError, match="accelerate takes a Keras model or layer, got"):
         gatework.keras.accelerate(wrong)
+
+
+def test_states_of_stateful_layers_stay_and_are_no_difference() -> None:
+    layers = [keras.Input(batch_shape=(2, 6, 3)), keras.layers.LSTM(4, stateful=True)]
+    model, x = keras.Sequential(layers), input_of(2, 6, 3)
+    model(x)
+    states = model.layers[0].states
+    held = [each.numpy().copy() for each in states]
+    done = gatework.keras.accelerate(model, x)
+    assert done.difference is not None and done.difference[0] < 1e-6
+    for each, value in zip(states, held, strict=True):
+        np.testing.assert_array_equal(each.numpy(), value)

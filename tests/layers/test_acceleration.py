@@ -283,3 +283,12 @@ def test_an_input_that_the_model_writes_into_is_not_changed() -> None:
 def test_what_is_no_module_is_refused() -> None:
     with pytest.raises(OptionError, match="accelerate takes a torch module, got dict"):
         gatework.accelerate({"a": nn.LSTM(3, 4)})  # type: ignore[arg-type]
+
+
+def test_a_call_that_fails_leaves_what_was_accelerated_before() -> None:
+    model = nn.ModuleList([nn.LSTM(3, 4)])
+    gatework.accelerate(model)
+    model.append(nn.GRU(4, 4))
+    with pytest.raises(NotImplementedError):  # a list cannot be called
+        gatework.accelerate(model, torch.randn(5, 2, 3))
+    assert type(model[0]) is gatework.LSTM and type(model[1]) is nn.GRU

@@ -1,7 +1,7 @@
 """torch's own cases of these modules (torch.testing._internal.common_modules) with ours in the place of torch's.
 
-What torch's TestModule asks of every module is asked here: answers as its reference function and as torch's module,
-gradients by finite differences, errors, repr, pickle, deepcopy, dtypes, non-contiguous input, train and eval.
+Asked of every case: the answers of its reference function and of torch's module, torch's gradients, errors, repr,
+pickle, deepcopy, dtypes, non-contiguous input, train and eval.
 """
 
 import copy

@@ -3,11 +3,7 @@
 They run on Keras's torch backend, whose own layers are a loop in Python: KERAS_BACKEND=torch, or keras.json.
 """
 
-from gatework.keras.backend import keras as _keras
-
-from gatework.keras.layers import GRU, LSTM, SimpleRNN  # isort: skip
-from gatework.keras.acceleration import accelerate, restore  # isort: skip
+from gatework.keras.acceleration import accelerate, restore
+from gatework.keras.layers import GRU, LSTM, SimpleRNN
 
 __all__ = ["GRU", "LSTM", "SimpleRNN", "accelerate", "restore"]
-
-del _keras

@@ -11,7 +11,7 @@ from typing import Any
 from gatework.errors import OptionError
 from gatework.keras import layers
 from gatework.keras.backend import keras
-from gatework.layers.acceleration import Acceleration, Left, Swapped, difference
+from gatework.layers.acceleration import Acceleration, Left, Swapped, compared
 
 _OURS: dict[type, type] = {
     keras.layers.LSTM: layers.LSTM,
@@ -42,24 +42,23 @@ def accelerate(model: keras.layers.Layer, *args: Any, **kwargs: Any) -> Accelera
           memory: LSTM(units=16)
     """
     found = _recurrent(model)
-    asked = bool(args or kwargs)
-    before = _answers(model, args, kwargs) if asked else []
-    swapped: list[Swapped] = []
-    left: list[Left] = []
-    for layer in found:
-        theirs = type(layer)
-        if theirs in _OURS:
-            layer.__class__ = _OURS[theirs]
-            swapped.append(Swapped(layer.name, f"{theirs.__name__}(units={layer.units})"))
-        elif theirs not in _THEIRS:
-            left.append(Left(layer.name, theirs.__name__, _why_not(layer)))
-    apart = None
-    if asked:
-        try:
-            apart = difference(before, _answers(model, args, kwargs))
-        except BaseException:
-            restore(model)
-            raise
+    known = (*_OURS, *_THEIRS)
+    left = [Left(e.name, type(e).__name__, _why_not(e)) for e in found if type(e) not in known]
+
+    def change() -> list[Any]:
+        changed = [each for each in found if type(each) in _OURS]
+        _exchange(changed, _OURS)
+        return changed
+
+    if not args and not kwargs:
+        changed, apart = change(), None
+    else:
+
+        def ask(_: object = None) -> list[Any]:
+            return _answers(model, args, kwargs)
+
+        changed, apart = compared(ask, change, ask, lambda done: _exchange(done, _THEIRS))
+    swapped = [Swapped(each.name, f"{type(each).__name__}(units={each.units})") for each in changed]
     return Acceleration(model, tuple(swapped), tuple(left), apart)  # pyright: ignore[reportArgumentType]
 
 
@@ -72,10 +71,13 @@ def restore(model: keras.layers.Layer) -> keras.layers.Layer:
         >>> type(gatework.keras.restore(model).layers[0]) is keras.layers.LSTM
         True
     """
-    for layer in _recurrent(model):
-        if type(layer) in _THEIRS:
-            layer.__class__ = _THEIRS[type(layer)]
+    _exchange([each for each in _recurrent(model) if type(each) in _THEIRS], _THEIRS)
     return model
+
+
+def _exchange(layers: list[Any], classes: dict[type, type]) -> None:
+    for layer in layers:
+        layer.__class__ = classes[type(layer)]
 
 
 def _recurrent(model: keras.layers.Layer) -> list[Any]:
@@ -98,5 +100,12 @@ def _why_not(layer: Any) -> str:
 
 
 def _answers(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    answer = model(*args, **{"training": False, **kwargs})
+    """The tensors that a call gives; the states of stateful layers stay as they are."""
+    states = keras.tree.flatten([each.states for each in _recurrent(model) if each.stateful])
+    held = [(each, each.numpy().copy()) for each in states if each is not None]
+    try:
+        answer = model(*args, **{"training": False, **kwargs})
+    finally:
+        for variable, value in held:
+            variable.assign(value)
     return [keras.ops.convert_to_tensor(each) for each in keras.tree.flatten(answer)]

@@ -7,8 +7,9 @@ _REPAIR = "set KERAS_BACKEND=torch in the environment before the first import of
 try:
     import keras
 except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] == "keras":
-        raise MissingExtraError("keras", "keras") from error
+    missing = (error.name or "").partition(".")[0]
+    if missing in ("keras", "torch"):
+        raise MissingExtraError(missing, "keras") from error
     raise OptionError(
         f"Keras was to start with a backend that is not installed ({error.name}), and gatework.keras runs on torch; "
         f"{_REPAIR}"

@@ -18,9 +18,10 @@ from gatework.keras.loop import FusedLoop, tensor_of
 class LSTM(FusedLoop, keras.layers.LSTM):
     """keras.layers.LSTM on the compiled kernels.
 
-    Every argument, weight and file of Keras's layer, and its results; any mask, dropout and recurrent dropout at the
-    same speed. With an activation that the kernels lack, Keras computes the layer itself and a `SlowPathWarning` says
-    so. unroll and use_cudnn change nothing.
+    Every argument, weight and file of Keras's layer, and its results; masks cost nothing. Dropout beside recurrent
+    dropout (or implementation=1) masks the input for each gate apart, which costs up to four times the input's
+    product. With an activation that the kernels lack, Keras computes the layer itself and a `SlowPathWarning` says so.
+    unroll and use_cudnn change nothing.
 
     Example:
         >>> import keras, gatework.keras

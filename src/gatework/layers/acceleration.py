@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from gatework.layers.lstm import LSTM
 from gatework.layers.rnn import RNN
 from gatework.ops.kernels import WHY_NO_KERNELS
 
+Done = TypeVar("Done")
 _STACK = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")  # fmt: skip
 _CELL = ("input_size", "hidden_size", "bias")
 _OURS: dict[type[nn.Module], tuple[type[nn.Module], tuple[str, ...]]] = {
@@ -120,8 +121,6 @@ def accelerate(model: nn.Module, *args: Any, **kwargs: Any) -> Acceleration:
     """
     if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OptionError(f"accelerate takes a torch module, got {type(model).__name__}")
-    asked = bool(args or kwargs)
-    before = _answers(model, args, kwargs) if asked else []
     left: list[Left] = []
 
     def ours_for(name: str, layer: nn.Module) -> nn.Module | None:
@@ -132,16 +131,24 @@ def accelerate(model: nn.Module, *args: Any, **kwargs: Any) -> Acceleration:
             left.append(Left(name, _class_of(layer), reason))
         return None
 
-    model, changed = _replace(model, ours_for)
-    apart = None
-    if asked:
-        try:
-            apart = difference(before, _answers(model, args, kwargs))
-        except BaseException:
-            restore(model)
-            raise
+    def change() -> tuple[nn.Module, list[tuple[str, nn.Module]]]:
+        return _replace(model, ours_for)
+
+    def undo(done: tuple[nn.Module, list[tuple[str, nn.Module]]]) -> None:
+        own = {id(layer) for _, layer in done[1]}
+        _replace(done[0], lambda _, layer: _original_of(layer) if id(layer) in own else None)
+
+    if not args and not kwargs:
+        (whole, changed), apart = change(), None
+    else:
+        (whole, changed), apart = compared(
+            lambda: _answers(model, args, kwargs),
+            change,
+            lambda done: _answers(done[0], args, kwargs),
+            undo,
+        )
     swapped = tuple(Swapped(name, repr(layer)) for name, layer in changed)
-    return Acceleration(model, swapped, tuple(left), apart)
+    return Acceleration(whole, swapped, tuple(left), apart)
 
 
 def restore(model: nn.Module) -> nn.Module:
@@ -160,14 +167,31 @@ def restore(model: nn.Module) -> nn.Module:
         >>> type(gatework.restore(model)["encoder"])
         <class 'torch.nn.modules.rnn.LSTM'>
     """
+    return _replace(model, lambda _, layer: _original_of(layer))[0]
 
-    def torchs_for(_: str, layer: nn.Module) -> nn.Module | None:
-        (original,) = layer.__dict__.get(_ORIGINAL, (None,))
-        if original is not None:
-            _hand_over(layer, original)
-        return original
 
-    return _replace(model, torchs_for)[0]
+def compared(
+    before: Callable[[], list[Tensor]],
+    change: Callable[[], Done],
+    after: Callable[[Done], list[Tensor]],
+    undo: Callable[[Done], object],
+) -> tuple[Done, tuple[float, float]]:
+    """What `change` gives, and the `difference` of the answers before and after it; undone where asking fails."""
+    first = before()
+    done = change()
+    try:
+        return done, difference(first, after(done))
+    except BaseException:
+        undo(done)
+        raise
+
+
+def _original_of(layer: nn.Module) -> nn.Module | None:
+    """torch's layer that one of ours replaced, with the parameters as they are now; None for any other module."""
+    (original,) = vars(layer).get(_ORIGINAL, (None,))
+    if original is not None:
+        _hand_over(layer, original)
+    return original
 
 
 def _replace(

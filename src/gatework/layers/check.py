@@ -12,11 +12,16 @@ from gatework.errors import ShapeError
 from gatework.ops.torch_state import autocast_is_on
 
 
-def check_input(x: Tensor, input_size: int, weight: Tensor, name: str) -> Tensor:
-    """The input in the weights' dtype: under autocast it is cast, otherwise another dtype is an error."""
+def check_input(
+    x: Tensor, input_size: int, weight: Tensor, name: str, single_step: bool = False
+) -> Tensor:
+    """The input in the weights' dtype: under autocast it is cast, otherwise another dtype is an error.
+
+    single_step: torch's cells have other words for a wrong size.
+    """
     if x.shape[-1] != input_size:
         torchs = "input.size(-1) must be equal to input_size"
-        if name.endswith("Cell"):
+        if single_step:
             torchs = f"input has inconsistent input_size: got {x.shape[-1]} expected {input_size}"
         raise ShapeError(
             f"{torchs}: the input has {x.shape[-1]} features, this {name} was built "

@@ -111,7 +111,7 @@ class SingleStep(FamilyModule):
                 f"sequences go to gatework.{name.removesuffix('Cell')}"
             )
         weights = collect(self, self._shapes, "")
-        x = check.check_input(input, self.input_size, weights.w_ih, name)
+        x = check.check_input(input, self.input_size, weights.w_ih, name, single_step=True)
         x = x[None] if x.dim() == 2 else x[None, None]  # [1, N, I]
         batched, N, H = input.dim() == 2, x.shape[1], self.hidden_size
         which = [f"hx[{k}]" for k in range(len(hx or ()))] if self._cell == "lstm" else ["hidden"]

@@ -10,9 +10,8 @@ import torch
 
 from gatework import native
 
-WHY_NO_KERNELS = (
-    native.why_unavailable()
-)  # not at each call: the compiler cannot trace the question
+# Not at each call: the compiler cannot trace the question.
+WHY_NO_KERNELS = native.why_unavailable()
 
 
 def share_workers() -> bool:
