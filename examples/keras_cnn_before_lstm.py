@@ -3,7 +3,6 @@
 Each picture is four strips of 28 by 7 pixels from left to right, one strip a step.
 """
 
-import gzip
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -12,19 +11,16 @@ import keras
 import numpy as np
 from keras.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D, TimeDistributed
 
-from gatework.data import catalogue
+from gatework.data import catalogue, read_idx
 from gatework.keras import LSTM
 
 
 def strips(part, count):
     """[count, 4 steps, 28, 7, 1 channel] and the labels."""
-    folder = catalogue.get("mnist")
-    with gzip.open(folder / f"{part}-images-idx3-ubyte.gz") as file:
-        pixels = np.frombuffer(file.read(16 + count * 784)[16:], np.uint8)
-    with gzip.open(folder / f"{part}-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(8 + count)[8:], np.uint8)
-    cut = pixels.reshape(count, 28, 4, 7).transpose(0, 2, 1, 3)
-    return cut[..., None].astype("float32") / 255, labels.astype("int64")
+    images = read_idx(catalogue.get("mnist", f"{part}-images-idx3-ubyte"), count)
+    labels = read_idx(catalogue.get("mnist", f"{part}-labels-idx1-ubyte"), count)
+    cut = images.reshape(count, 28, 4, 7).transpose(0, 2, 1, 3)[..., None]
+    return cut.astype("float32") / 255, labels.astype("int64")
 
 
 def layer_by_layer():

@@ -3,7 +3,6 @@
 from keras.layers import LSTM   became   from gatework.keras import LSTM
 """
 
-import gzip
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -12,18 +11,15 @@ import keras
 import numpy as np
 from keras.layers import Dense, Dropout, Input
 
-from gatework.data import catalogue
+from gatework.data import catalogue, read_idx
 from gatework.keras import LSTM
 
 
 def digits(part, count):
     """The first images [count, 28, 28] from 0 to 1 and their labels."""
-    folder = catalogue.get("mnist")
-    with gzip.open(folder / f"{part}-images-idx3-ubyte.gz") as file:
-        pixels = np.frombuffer(file.read(16 + count * 784)[16:], np.uint8)
-    with gzip.open(folder / f"{part}-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(8 + count)[8:], np.uint8)
-    return pixels.reshape(count, 28, 28).astype("float32") / 255, labels.astype("int64")
+    images = read_idx(catalogue.get("mnist", f"{part}-images-idx3-ubyte"), count)
+    labels = read_idx(catalogue.get("mnist", f"{part}-labels-idx1-ubyte"), count)
+    return images.astype("float32") / 255, labels.astype("int64")
 
 
 keras.utils.set_random_seed(1)

@@ -8,6 +8,7 @@ from gatework.data.answer import to_frame as to_frame
 from gatework.data.answer import write_table as write_table
 from gatework.data.calendar import add_calendar as add_calendar
 from gatework.data.grid import Step as Step
+from gatework.data.idx import read_idx as read_idx
 from gatework.data.read import read_table as read_table
 from gatework.data.scaler import Scaler as Scaler
 from gatework.data.split import Part as Part
