@@ -23,6 +23,7 @@ from gatework.native.recurrent import (
     split,
 )
 from gatework.native.rnn import rnn_backward, rnn_forward
+from gatework.native.stack import Answer, Direction, Stack
 from gatework.native.stream import GRUStream, LSTMStream, RNNStream
 from gatework.native.threads import (
     borrow_workers,
@@ -33,13 +34,16 @@ from gatework.native.threads import (
 from gatework.native.weights import Weights
 
 __all__ = [
+    "Answer",
     "BackwardAt",
+    "Direction",
     "ForwardAt",
     "GRUStream",
     "LSTMStream",
     "Layout",
     "Options",
     "RNNStream",
+    "Stack",
     "Weights",
     "WeightsAt",
     "available",

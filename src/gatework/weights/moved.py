@@ -1,0 +1,43 @@
+"""What a conversion returns: the thing itself, and a report of what was done and how far apart the answers are."""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, TypeVar
+
+Thing = TypeVar("Thing")
+
+
+class Compared(NamedTuple):
+    """The answers of both sides on the same random sequences.
+
+    Attributes:
+        difference: the largest difference between the outputs and last states of both sides.
+        largest: the largest magnitude among them.
+        judge: what computed the other side, for instance "torch 2.13.0".
+    """
+
+    difference: float
+    largest: float
+    judge: str
+
+
+class Moved(NamedTuple, Generic[Thing]):
+    """A conversion; `print` it.
+
+    Attributes:
+        result: what was made: a `Stack`, a layer, or a model of the other side.
+        notes: what the conversion did, one sentence each: gate order, biases, reset form, what was left out.
+        compared: how far apart the answers of both sides are; None where the other side cannot compute here, which a
+            note explains.
+    """
+
+    result: Thing
+    notes: tuple[str, ...]
+    compared: Compared | None
+
+    def __str__(self) -> str:
+        lines = [f"- {note}" for note in self.notes]
+        if self.compared is not None:
+            apart, largest, judge = self.compared
+            lines.append(f"largest difference {apart:.2g} in answers up to {largest:.2g} ({judge})")
+        return "\n".join(lines)
