@@ -31,6 +31,9 @@ void dropout(int64_t first, int64_t last, const float* x, double p, uint64_t see
 
 void GW_ISA(pack)(const Forward&, char*);
 void GW_ISA(forward)(Forward*, int32_t);
+void GW_ISA(stream_step)(Forward*, const StreamStep*, int32_t);
+void GW_ISA(stream_write)(Forward*);
+void GW_ISA(stream_read)(const Forward*);
 void GW_ISA(backward)(Backward*, int32_t);
 void GW_ISA(linear)(LinearRun*, int32_t);
 
@@ -38,7 +41,8 @@ void GW_ISA(linear)(LinearRun*, int32_t);
 #define GW_QUOTE(name) GW_QUOTE_(name)
 
 const Kernels GW_ISA(kernels) = {
-    GW_QUOTE(GW_ISA_NAME), kActivations,     over_array<sigmoid>, over_array<hyperbolic_tangent>, dropout, GW_ISA(pack),
-    GW_ISA(forward),       GW_ISA(backward), GW_ISA(linear)};
+    GW_QUOTE(GW_ISA_NAME), kActivations,    over_array<sigmoid>, over_array<hyperbolic_tangent>, dropout,
+    GW_ISA(pack),          GW_ISA(forward), GW_ISA(stream_step), GW_ISA(stream_write),           GW_ISA(stream_read),
+    GW_ISA(backward),      GW_ISA(linear)};
 
 }  // namespace gw

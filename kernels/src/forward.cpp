@@ -83,11 +83,10 @@ BlockStep block_step(const Forward& run) {
   }
 }
 
-void fill_row(const Forward& run, Table& table, Row& row, int64_t k, int64_t s, int64_t slot) {
+// The k-th row of a step is row n at time t, whose state is that of step `previous`.
+void fill_row(const Forward& run, Table& table, Row& row, int64_t k, int64_t t, int64_t n, int32_t previous) {
   const Sizes& z = run.sizes;
-  const Schedule& schedule = run.schedule;
-  const int64_t t = schedule.time(s), n = schedule.row(s, slot), at = t * z.N + n;
-  const int32_t previous = schedule.previous(s, slot);
+  const int64_t at = t * z.N + n;
   const bool set_back = previous == kStartState;
   row.n = n;
   row.t = t;
@@ -114,7 +113,7 @@ void fill_row(const Forward& run, Table& table, Row& row, int64_t k, int64_t s, 
   row.c_in = set_back ? run.start_memory
              : run.call.c == nullptr || previous == kInitialState
                  ? own
-                 : run.call.c + (schedule.time(previous) * z.N + n) * z.padded;
+                 : run.call.c + (run.schedule.time(previous) * z.N + n) * z.padded;
   row.y = run.call.y + t * run.shape.y_step + n * run.shape.y_row;
   row.gates = run.call.gates == nullptr ? nullptr : run.call.gates + at * z.S * z.padded;
   if (!run.has_stages() && z.P == 0) return;
@@ -125,7 +124,11 @@ void fill_row(const Forward& run, Table& table, Row& row, int64_t k, int64_t s, 
 }
 
 void fill_table(const Forward& run, Table& table, int32_t group, int64_t s, int64_t count) {
-  for (int64_t k = 0; k < count; ++k) fill_row(run, table, table.rows[k], k, s, run.schedule.group_slot(group, s, k));
+  const Schedule& schedule = run.schedule;
+  for (int64_t k = 0; k < count; ++k) {
+    const int64_t slot = schedule.group_slot(group, s, k);
+    fill_row(run, table, table.rows[k], k, schedule.time(s), schedule.row(s, slot), schedule.previous(s, slot));
+  }
 }
 
 int64_t blocks_per_panel(const Forward& run) { return run.sizes.G == 1 ? 4 : 1; }
@@ -640,32 +643,83 @@ void forward_in(Forward& run, int32_t member) {
   finish(run, table, share);
 }
 
-}  // namespace
+// A row of a stream that does not step.
+void wait_row(const Forward& run, const Table& table, const StreamStep& step, int64_t n, bool set_back) {
+  const Sizes& z = run.sizes;
+  const auto copy = [](const float* from, int64_t count, float* to) {
+    std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+  };
+  if (!step.carry) std::memset(run.call.y + n * run.shape.y_row, 0, static_cast<size_t>(z.R) * sizeof(float));
+  if (!set_back) return;
+  copy(run.start, z.operand_row, run.hidden + (table.turn[n] * z.N + n) * z.operand_row);
+  if (run.keeps_state()) copy(run.start_state, z.r_padded, run.state + n * z.r_row);
+  if (run.memory != nullptr) copy(run.start_memory, z.padded, run.memory + n * z.row);
+}
 
-void GW_ISA(pack)(const Forward& run, char* packed) {
+// A step of a stream: the rows that take part, with the state that the step before left in the scratch memory.
+template <class Policy>
+void stream_in(Forward& run, const StreamStep& step, int32_t member) {
+  const Sizes& z = run.sizes;
+  const Share share(run, member);
+  Table table(run, member);
+  table.backwards = step.backwards;
+  if (run.makes_ahead()) project_ahead<Policy>(run, table, share, 0);
+  int64_t count = 0;
+  for (int64_t k = 0; k < run.schedule.group_rows(share.group); ++k) {
+    const int64_t n = run.schedule.group_row(share.group, k);
+    const bool set_back = step.reset != nullptr && step.reset[n] != 0;
+    if (step.rows != nullptr && step.rows[n] == 0) {
+      if (share.part == 0) wait_row(run, table, step, n, set_back);
+      continue;
+    }
+    fill_row(run, table, table.rows[count], count, 0, n, set_back ? kStartState : kInitialState);
+    if (run.makes_ahead()) table.rows[count].start = table.ahead + k * z.slot_row;
+    ++count;
+  }
+  run_step<Policy>(run, table, share, count, block_step(run));
+}
+
+// Calls visit(Policy) with the policy of the precision.
+template <class Visit>
+void with_policy(const Forward& run, Visit visit) {
   switch (run.options.precision) {
     case GW_FLOAT32:
-      return pack_share<Float32>(run, 0, 1, packed);
+      return visit(Float32());
     case GW_BFLOAT16:
-      return pack_share<Bfloat16>(run, 0, 1, packed);
+      return visit(Bfloat16());
     case GW_BFLOAT16_WEIGHTS:
-      return pack_share<Bfloat16Weights>(run, 0, 1, packed);
+      return visit(Bfloat16Weights());
     default:
-      return pack_share<Int8Weights>(run, 0, 1, packed);
+      return visit(Int8Weights());
   }
 }
 
+}  // namespace
+
+void GW_ISA(pack)(const Forward& run, char* packed) {
+  with_policy(run, [&](auto policy) { pack_share<decltype(policy)>(run, 0, 1, packed); });
+}
+
 void GW_ISA(forward)(Forward* run, int32_t member) {
-  switch (run->options.precision) {
-    case GW_FLOAT32:
-      return forward_in<Float32>(*run, member);
-    case GW_BFLOAT16:
-      return forward_in<Bfloat16>(*run, member);
-    case GW_BFLOAT16_WEIGHTS:
-      return forward_in<Bfloat16Weights>(*run, member);
-    default:
-      return forward_in<Int8Weights>(*run, member);
+  with_policy(*run, [&](auto policy) { forward_in<decltype(policy)>(*run, member); });
+}
+
+void GW_ISA(stream_step)(Forward* run, const StreamStep* step, int32_t member) {
+  with_policy(*run, [&](auto policy) { stream_in<decltype(policy)>(*run, *step, member); });
+}
+
+// The state of every row from call.h0 and call.c0, or the learned one.
+void GW_ISA(stream_write)(Forward* run) {
+  for (int32_t member = 0; member < run->split.members(); ++member) {
+    with_policy(*run, [&](auto policy) { prepare<decltype(policy)>(*run, member); });
+    std::memset(Table(*run, member).turn, 0, static_cast<size_t>(run->sizes.N));
   }
+}
+
+// The state of every row to call.h_n and call.c_n.
+void GW_ISA(stream_read)(const Forward* run) {
+  for (int32_t member = 0; member < run->split.members(); ++member)
+    finish(*run, Table(*run, member), Share(*run, member));
 }
 
 }  // namespace gw

@@ -6,9 +6,10 @@
 
 namespace gw {
 
-struct Forward;    // run.h
-struct Backward;   // run.h
-struct LinearRun;  // linear_run.h
+struct Forward;     // run.h
+struct Backward;    // run.h
+struct StreamStep;  // run.h
+struct LinearRun;   // linear_run.h
 
 struct Kernels {
   const char* name;
@@ -18,6 +19,9 @@ struct Kernels {
   void (*dropout)(int64_t first, int64_t last, const float* x, double p, uint64_t seed, float* out);
   void (*pack)(const Forward& run, char* packed);
   void (*forward)(Forward* run, int32_t member);
+  void (*stream_step)(Forward* run, const StreamStep* step, int32_t member);
+  void (*stream_write)(Forward* run);
+  void (*stream_read)(const Forward* run);
   void (*backward)(Backward* run, int32_t member);
   void (*linear)(LinearRun* run, int32_t member);
 };

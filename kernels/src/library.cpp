@@ -84,7 +84,7 @@ const char* gw_status_text(int32_t status) {
   }
 }
 
-int32_t gw_interface_version(void) { return 2; }
+int32_t gw_interface_version(void) { return 3; }
 
 int32_t gw_choose_isa(const char* name) {
   const gw::Kernels* found = gw::find(name);

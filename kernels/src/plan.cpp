@@ -11,6 +11,7 @@ namespace {
 #define GW_SHARED_WORK 10'000'000  // the kernel tests share smaller calls too
 #endif
 constexpr double kSharedWork = GW_SHARED_WORK;
+constexpr double kSharedStep = GW_SHARED_WORK / 10;  // of a stream, whose calls follow each other: workers are awake
 
 // One thread, in units per second. Only ratios matter for the choice, so one set of numbers serves all processors.
 constexpr double kOperations = 260e9;     // of a full tile
@@ -53,11 +54,12 @@ double step_seconds(const StepWork& work, int64_t N, int64_t groups, int64_t par
 
 }  // namespace
 
-Split choose_split(Cell cell, const gw_shape& shape, const gw_options& options) {
+Split choose_split(Cell cell, const gw_shape& shape, const gw_options& options, bool stream) {
   const int64_t threads = std::min<int64_t>(shape.threads, kMaxMembers), blocks = blocks_of(shape.H);
   const StepWork work = work_of(cell, shape, options);
   Split best{1, 1};
-  if (threads <= 1 || static_cast<double>(shape.T * shape.N) * work.operations < kSharedWork) return best;
+  if (threads <= 1 || static_cast<double>(shape.T * shape.N) * work.operations < (stream ? kSharedStep : kSharedWork))
+    return best;
   double least = step_seconds(work, shape.N, 1, 1);
   for (int64_t groups = 1; groups <= std::min(threads, shape.N); ++groups)
     for (int64_t parts = 1; parts <= std::min(threads / groups, blocks); ++parts) {

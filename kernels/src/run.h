@@ -31,7 +31,8 @@ struct Split {
   int32_t members() const { return groups * parts; }
 };
 
-Split choose_split(Cell cell, const gw_shape& shape, const gw_options& options);
+// stream: a step of a stream.
+Split choose_split(Cell cell, const gw_shape& shape, const gw_options& options, bool stream = false);
 
 inline int64_t blocks_of(int64_t units) { return (units + kBlock - 1) / kBlock; }
 
@@ -120,6 +121,14 @@ struct Forward {
   bool has_stages() const { return options.layer_norm != 0 || options.reset_before != 0; }
 };
 
+// One step of a stream, whose Forward lives on between its steps.
+struct StreamStep {
+  const uint8_t* rows;   // [N] which rows step; null: all
+  const uint8_t* reset;  // [N] which rows begin anew; null: none
+  bool carry;            // rows that do not step keep their output; else it becomes 0
+  bool backwards;        // the order of the panels, see visit_panels
+};
+
 struct Backward {
   Cell cell;
   gw_shape shape;
@@ -202,6 +211,17 @@ struct Extra {
     if (run.weights.peephole != nullptr) place(&peephole, run.options.coupled ? 2 : 3);
   }
 };
+
+// Places everything; returns the number of bytes. With a null base only the number is of use. listed: mask or reset is
+// given; pack: room for the weights too.
+int64_t place(Forward& run, void* base, bool listed, bool pack, void** schedule_memory);
+int64_t place(Backward& run, void* base, bool listed, void** schedule_memory);
+
+// Whether a call can be: sizes and options; rows that several threads write share no memory; vectors of weights are
+// there.
+bool good_call(Cell cell, const gw_shape* shape, const gw_options* options);
+bool rows_apart(const gw_shape& s, int64_t step, int64_t row, int64_t width);
+bool good_vectors(Cell cell, const gw_options& o, const gw_weights& w);
 
 }  // namespace gw
 #endif

@@ -100,7 +100,9 @@ def test_a_stream_goes_on_from_what_is_written_into_its_state(cell: Cell) -> Non
     x, stream = np.random.default_rng(0).standard_normal((2, 3, 5)), small(cell)
     first = stream.step(x[0])
     stream.step(x[1])
-    stream.h[:] = 0.0
+    with pytest.raises(ValueError, match="read-only"):
+        stream.h[:] = 0.0
+    stream.h = np.zeros((3, 18))
     if cell == "lstm":
         stream.c = np.zeros((3, 18))
     assert same_bits(stream.step(x[0]), first)
@@ -114,9 +116,8 @@ def test_a_stream_refuses_what_does_not_fit(cell: Cell, value: Any) -> None:
         stream.step(value)
     with pytest.raises(ShapeError, match="drop"):
         stream.step(np.zeros((3, 5)), drop=np.zeros((3, 5)))
-    stream.h = np.zeros((3, 19))
-    with pytest.raises(ShapeError, match="h"):
-        stream.step(np.zeros((3, 5)))
+    with pytest.raises(ShapeError, match="h has shape"):
+        stream.h = np.zeros((3, 19))
 
 
 @each_cell

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatework.native import recurrent
+from gatework.native import bound, recurrent
 
 INCLUDE = Path(__file__).resolve().parents[2] / "kernels" / "include"
 COMPILER = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
@@ -19,13 +19,18 @@ FIELDS = {
     "gw_weights": recurrent.WeightsAt._fields,
     "gw_forward": recurrent.ForwardAt._fields,
     "gw_backward": recurrent.BackwardAt._fields,
+    "gw_stream_binding": ("shape", "options", "weights", "packed", "x", "y", "residual", "carry"),
+    "gw_stream_call": ("streams", "count", "rows", "reset"),
 }
+NUMBERS = ("residual", "carry", "count")  # of the structures that hold pointers
 PACKED = {
     "gw_shape": recurrent.SHAPE,
     "gw_options": recurrent.OPTIONS,
     "gw_weights": recurrent.WEIGHTS,
     "gw_forward": recurrent.FORWARD,
     "gw_backward": recurrent.BACKWARD,
+    "gw_stream_binding": bound.BINDING,
+    "gw_stream_call": bound.CALL,
 }
 
 
@@ -33,14 +38,14 @@ PACKED = {
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_record_has_the_bytes_of_its_structure(name: str, tmp_path: Path) -> None:
     """Each field is set to its place in the record; the compiled program prints the bytes that come of it."""
-    pointers = name in ("gw_weights", "gw_forward", "gw_backward")
-    value = "(void *)(intptr_t){}" if pointers else "{}"
+    pointers = name not in ("gw_shape", "gw_options")
     lines = [
-        f"  value.{field} = {value.format(place)};" for place, field in enumerate(FIELDS[name], 1)
+        f"  value.{field} = {'(void *)(intptr_t)' if pointers and field not in NUMBERS else ''}{place};"
+        for place, field in enumerate(FIELDS[name], 1)
     ]
     source = tmp_path / "structure.c"
     source.write_text(
-        '#include <stdio.h>\n#include <string.h>\n#include "gatework/recurrent.h"\n'
+        '#include <stdio.h>\n#include <string.h>\n#include "gatework/stream.h"\n'
         f"int main(void) {{\n  {name} value;\n  memset(&value, 0, sizeof value);\n"
         + "\n".join(lines)
         + "\n  fwrite(&value, 1, sizeof value, stdout);\n  return 0;\n}\n"

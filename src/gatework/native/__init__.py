@@ -7,6 +7,7 @@ Arrays in, arrays out: `lstm_forward`, `lstm_backward`, `LSTMStream`, the same o
 from gatework.native.activations import sigmoid, tanh
 from gatework.native.deterministic import is_deterministic
 from gatework.native.gru import gru_backward, gru_forward
+from gatework.native.layer_stream import GRUStream, LSTMStream, RNNStream
 from gatework.native.library import available, isa, why_unavailable
 from gatework.native.lstm import lstm_backward, lstm_forward
 from gatework.native.pool import pooled, pooled_bytes, release_pool
@@ -24,7 +25,7 @@ from gatework.native.recurrent import (
 )
 from gatework.native.rnn import rnn_backward, rnn_forward
 from gatework.native.stack import Answer, Direction, Stack
-from gatework.native.stream import GRUStream, LSTMStream, RNNStream
+from gatework.native.stream import LayerState, Stream
 from gatework.native.threads import (
     borrow_workers,
     get_num_threads,
@@ -40,10 +41,12 @@ __all__ = [
     "ForwardAt",
     "GRUStream",
     "LSTMStream",
+    "LayerState",
     "Layout",
     "Options",
     "RNNStream",
     "Stack",
+    "Stream",
     "Weights",
     "WeightsAt",
     "available",

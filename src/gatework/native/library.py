@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gatework.errors import KernelError
 
-INTERFACE_VERSION = 2
+INTERFACE_VERSION = 3
 
 
 def library_path() -> Path:

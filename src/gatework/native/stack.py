@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gatework.errors import OptionError, ShapeError
 from gatework.native.arrays import converted, shaped
+from gatework.native.bound import packed
 from gatework.native.options import numbers_of
 from gatework.native.recurrent import Cell
 from gatework.native.run import prepare, run_forward
@@ -82,6 +84,14 @@ class Stack:
             raise ShapeError("a stack needs at least one layer")
         object.__setattr__(self, "checked", tuple(map(self._layer, range(len(self.layers)))))
         self._check_widths()
+
+    @cached_property
+    def packed(self) -> tuple[NDArray[np.uint8], ...]:
+        """The weights of each layer's first direction as streams read them, made once."""
+        return tuple(
+            packed(self.cell, checked[0], numbers_of(self.cell, layer[0].options))
+            for layer, checked in zip(self.layers, self.checked, strict=True)
+        )
 
     @property
     def input_size(self) -> int:

@@ -1,231 +1,166 @@
-"""Layers that are fed one step at a time and keep their state; the weights are packed once and read at every step.
+"""Stacks of layers that are fed one step at a time and keep their state: many streams side by side, one call a step.
 
-A stream answers in eval mode: zoneout takes its expectation and nothing is dropped unless a step brings its own mask.
+Step by step gives the bits of the whole sequence. A stream answers in eval mode.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gatework.errors import OptionError, ShapeError
-from gatework.native import pool
-from gatework.native.arrays import at, converted, shaped
+from gatework.native.arrays import converted, shaped
+from gatework.native.bound import Bound, Steps
 from gatework.native.options import numbers_of
-from gatework.native.recurrent import (
-    Cell,
-    ForwardAt,
-    Layout,
-    pack_at,
-    packed_bytes,
-    step_at,
-    step_scratch,
-)
-from gatework.native.run import drop_of
 from gatework.native.threads import threads_of_call
-from gatework.native.weights import Floats, Weights, check_weights
+from gatework.native.weights import Floats
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from gatework.native.stack import Stack
 
-    from gatework.native.options import GRUOptions, LSTMOptions, RNNOptions
+_FLOAT = np.dtype(np.float32)
 
 
-class _Stream:
-    """What the streams of all cells share."""
+class LayerState(NamedTuple):
+    """The state of one layer: a row for each stream."""
 
-    cell: Cell
+    h: Floats  # [N, R]
+    c: Floats | None  # [N, H]; None for cells without c
 
-    def __init__(
-        self,
-        weights: Weights | tuple[Any, ...],
-        rows: int,
-        threads: int | None,
-        options: Any,
-    ):
-        if not _is_count(rows):
-            raise ShapeError(f"rows is {rows!r}; expected a whole number, 0 or more")
-        self._options = numbers_of(self.cell, options)
-        if self._options.training:
-            raise OptionError("training is True; a stream answers in eval mode")
-        self._weights = checked = check_weights(self.cell, self._options, weights)
-        self.input_size, self.hidden_size, self.output_size = checked.I, checked.H, checked.R
-        self._threads = threads_of_call(threads)
-        N, I, R = int(rows), checked.I, checked.R  # noqa: E741
-        self._layout = Layout(1, N, I, checked.H, checked.P, N * I, I, N * R, R)
-        self._per_gate = self._options._replace(drop_per_gate=self.cell != "rnn")
-        nbytes = max(
-            step_scratch(self.cell, self._layout, options, self._threads)
-            for options in (self._options, self._per_gate)
-        )
-        self._scratch = pool.pooled((nbytes,), np.uint8)
-        self._weights_at = checked.at()
-        size = packed_bytes(self.cell, self._layout, self._options)
-        self._packed = pool.pooled((size,), np.uint8)
-        pack_at(self.cell, self._layout, self._options, self._weights_at, at(self._packed))
-        self.h = self._learned("learned_h", R)  # [N, R]
+
+class Stream:
+    """Streams through a stack: every layer's state is kept from step to step.
+
+    Args:
+        stack: with one direction, forward in time.
+        rows: N, the number of streams that go side by side.
+        threads: upper limit of a step; `get_num_threads()` when absent.
+
+    Raises:
+        ShapeError: rows is no whole number.
+        OptionError: the stack has a direction that runs from the end.
+        KernelError: the library is not available.
+
+    Example:
+        >>> from gatework.native import Direction, Stack, Weights
+        >>> one = Direction(Weights(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)))
+        >>> Stream(Stack("lstm", ((one,),))).step(np.ones((1, 2))).shape
+        (1, 1)
+    """
+
+    def __init__(self, stack: Stack, rows: int = 1, threads: int | None = None):
+        _refuse(stack, rows)
+        N, limit = int(rows), threads_of_call(threads)
+        self.stack = stack
+        self._shape = (N, stack.input_size)
+        self._arrays = [np.zeros(self._shape, np.float32)]
+        self._arrays += [np.zeros((N, R), np.float32) for R in stack.output_sizes]
+        self._layers = [
+            Bound(
+                stack.cell, stack.checked[k][0], numbers_of(stack.cell, stack.layers[k][0].options),
+                stack.packed[k], limit, self._arrays[k], self._arrays[k + 1],
+                residual=stack.residual, carry=stack.masked_output == "carry",
+            )
+            for k in range(len(stack.layers))
+        ]  # fmt: skip
+        self._x, self._y = self._arrays[0], self._arrays[-1]
+        self._steps = Steps(self._layers)
 
     @property
     def rows(self) -> int:
         """N, the streams that go side by side."""
-        return self._layout.N
+        return self._shape[0]
 
-    def _learned(self, name: str, width: int) -> Floats:
-        state = np.zeros((self.rows, width), np.float32)
-        state[:] = self._weights.arrays.get(name, 0.0)
-        return state
+    @property
+    def x(self) -> Floats:
+        """[N, I], the stream's own input, which `advance` reads; write into it."""
+        return self._x
 
-    def _step(
-        self, x: ArrayLike, drop: ArrayLike | None, c: Floats | None, c_next: Floats | None
+    @property
+    def y(self) -> Floats:
+        """[N, R], the stream's own output, which every step overwrites."""
+        return self._y
+
+    def advance(self, rows: ArrayLike | None = None, reset: ArrayLike | None = None) -> None:
+        """One step of every stream: reads `x`, writes `y`. The fastest way to go on.
+
+        Args:
+            rows: [N] which streams step; the others keep their state. All of them when absent.
+            reset: [N] which streams begin anew before the step, also where they do not step.
+
+        Raises:
+            ShapeError: rows or reset does not fit.
+            KernelError: no worker could be started.
+        """
+        if rows is None and reset is None:
+            return self._steps.advance()
+        N = self._shape[:1]
+        flags = (shaped(rows, N, "rows", np.bool_), shaped(reset, N, "reset", np.bool_))
+        self._steps.advance_some(*flags)
+
+    def step(
+        self, x: ArrayLike, *, rows: ArrayLike | None = None, reset: ArrayLike | None = None
     ) -> Floats:
-        rows, R = self.rows, self.output_size
-        array = shaped(converted(x, "x"), (rows, self.input_size), "x")
-        h = shaped(converted(self.h, "h"), (rows, R), "h")
-        factors = drop_of(drop, rows, R, self._weights.G)
-        per_gate = factors is not None and factors.ndim == 3
-        y = np.empty((rows, R), np.float32)
-        step_at(
-            self.cell,
-            self._layout,
-            self._per_gate if per_gate else self._options,
-            self._threads,
-            self._weights_at,
-            at(self._packed),
-            ForwardAt(x=at(array), h0=at(h), c0=at(c), drop=at(factors), y=at(y), c_n=at(c_next)),
-            at(self._scratch),
-        )
-        return y
-
-    def step(self, x: ArrayLike, *, drop: ArrayLike | None = None) -> Floats:
-        """Goes one step on.
+        """One step of every stream.
 
         Args:
             x: [N, I].
-            drop: [N, R], or [N, G, R] for each gate: multiplies h where W_hh reads it.
+            rows, reset: as of `advance`.
 
         Returns:
-            [N, R] the output, a copy of the new h.
+            [N, R] the output of the last layer, the caller's own; 0, or the last one with masked_output="carry", where
+            a stream did not step.
 
         Raises:
-            ShapeError: `x`, `drop` or the state does not fit.
+            ShapeError: an argument does not fit.
+            KernelError: no worker could be started.
         """
-        self.h = self._step(x, drop, None, None)
-        return self.h.copy()
+        if type(x) is np.ndarray and x.dtype is _FLOAT and x.shape == self._shape:
+            self._x[...] = x
+        else:
+            self._x[...] = shaped(converted(x, "x"), self._shape, "x")
+        self.advance(rows, reset)
+        return self._y.copy()
+
+    def read(self) -> tuple[LayerState, ...]:
+        """A copy of the state, layer by layer."""
+        return tuple(LayerState(*layer.read()) for layer in self._layers)
+
+    def write(self, states: Sequence[tuple[ArrayLike | None, ArrayLike | None]] | None) -> None:
+        """Sets the state.
+
+        Args:
+            states: of each layer h [N, R] and, of the LSTM, c [N, H]; None is the learned state, or zeros.
+
+        Raises:
+            ShapeError: a state does not fit.
+        """
+        given = [(None, None)] * len(self._layers) if states is None else list(states)
+        if len(given) != len(self._layers):
+            raise ShapeError(
+                f"there are {len(given)} states; expected {len(self._layers)}, one per layer"
+            )
+        checked = [self._checked(k, *state) for k, state in enumerate(given)]
+        for layer, (h, c) in zip(self._layers, checked, strict=True):
+            layer.write(h, c)
+
+    def _checked(
+        self, k: int, h: ArrayLike | None, c: ArrayLike | None
+    ) -> tuple[Floats | None, Floats | None]:
+        sizes = self.stack.checked[k][0]
+        if c is not None and self.stack.cell != "lstm":
+            raise ShapeError(f"c is given for layer {k}, but the {self.stack.cell} has no c")
+        return shaped(h, (self.rows, sizes.R), "h"), shaped(c, (self.rows, sizes.H), "c")
 
 
-class LSTMStream(_Stream):
-    """An LSTM layer that is fed one step at a time and keeps its state.
-
-    Args:
-        weights: `Weights`, or a tuple that begins like it: w_ih [4H, I], w_hh [4H, H], b_ih [4H], b_hh [4H].
-        rows: N, the number of streams that go side by side.
-        threads: upper limit; `get_num_threads()` when absent.
-        options: those of `LSTMOptions`; random numbers are not drawn.
-
-    Attributes:
-        h, c: [N, R], [N, H] the state, at first the learned one, or zeros; may be read and written between steps, each
-            of which makes them anew.
-
-    Raises:
-        ShapeError: a shape does not fit.
-        OptionError: an option is not known or not allowed.
-        KernelError: the library is not available.
-
-    >>> stream = LSTMStream((np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)))
-    >>> stream.step(np.ones((1, 2))).shape
-    (1, 1)
-    """
-
-    cell = "lstm"
-
-    def __init__(
-        self,
-        weights: Weights | tuple[Any, ...],
-        rows: int = 1,
-        threads: int | None = None,
-        **options: Unpack[LSTMOptions],
-    ):
-        super().__init__(weights, rows, threads, options)
-        self.c = self._learned("learned_c", self.hidden_size)  # [N, H]
-
-    def step(self, x: ArrayLike, *, drop: ArrayLike | None = None) -> Floats:
-        """Goes one step on, h and c alike; arguments and errors as of every stream: x [N, I] to [N, R]."""
-        c = shaped(converted(self.c, "c"), (self.rows, self.hidden_size), "c")
-        c_next = np.empty_like(c)
-        self.h = self._step(x, drop, c, c_next)
-        self.c = c_next
-        return self.h.copy()
-
-
-class GRUStream(_Stream):
-    """A GRU layer that is fed one step at a time and keeps its state.
-
-    Args:
-        weights: `Weights`, or a tuple that begins like it: w_ih [3H, I], w_hh [3H, H], b_ih [3H], b_hh [3H].
-        rows: N, the number of streams that go side by side.
-        threads: upper limit; `get_num_threads()` when absent.
-        options: those of `GRUOptions`; random numbers are not drawn.
-
-    Attributes:
-        h: [N, H] the state, at first the learned one, or zeros; may be read and written between steps.
-
-    Raises:
-        ShapeError: a shape does not fit.
-        OptionError: an option is not known or not allowed.
-        KernelError: the library is not available.
-
-    >>> stream = GRUStream((np.ones((3, 2), np.float32), np.ones((3, 1), np.float32)))
-    >>> stream.step(np.ones((1, 2))).shape
-    (1, 1)
-    """
-
-    cell = "gru"
-
-    def __init__(
-        self,
-        weights: Weights | tuple[Any, ...],
-        rows: int = 1,
-        threads: int | None = None,
-        **options: Unpack[GRUOptions],
-    ):
-        super().__init__(weights, rows, threads, options)
-
-
-class RNNStream(_Stream):
-    """A plain recurrent layer that is fed one step at a time and keeps its state.
-
-    Args:
-        weights: `Weights`, or a tuple that begins like it: w_ih [H, I], w_hh [H, H], b_ih [H], b_hh [H].
-        rows: N, the number of streams that go side by side.
-        threads: upper limit; `get_num_threads()` when absent.
-        options: those of `RNNOptions`; random numbers are not drawn.
-
-    Attributes:
-        h: [N, H] the state, at first the learned one, or zeros; may be read and written between steps.
-
-    Raises:
-        ShapeError: a shape does not fit.
-        OptionError: an option is not known or not allowed.
-        KernelError: the library is not available.
-
-    >>> stream = RNNStream((np.ones((1, 2), np.float32), np.ones((1, 1), np.float32)))
-    >>> stream.step(np.ones((1, 2))).shape
-    (1, 1)
-    """
-
-    cell = "rnn"
-
-    def __init__(
-        self,
-        weights: Weights | tuple[Any, ...],
-        rows: int = 1,
-        threads: int | None = None,
-        **options: Unpack[RNNOptions],
-    ):
-        super().__init__(weights, rows, threads, options)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and bool(value >= 0)
+def _refuse(stack: Stack, rows: Any) -> None:
+    if not isinstance(rows, int | np.integer) or isinstance(rows, bool) or rows < 0:
+        raise ShapeError(f"rows is {rows!r}; expected a whole number, 0 or more")
+    if stack.directions != 1 or any(one.reverse for (one,) in stack.layers):
+        raise OptionError(
+            "a layer runs from the last step to the first, which a stream has not seen yet; "
+            "give whole sequences, or train with bidirectional=False"
+        )
