@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Trace,
         accelerate,
         explain_path,
+        from_stack,
         restore,
     )
     from gatework.native import get_num_threads, is_deterministic, set_num_threads
@@ -68,6 +69,7 @@ __all__ = [
     "accelerate",
     "errors",
     "explain_path",
+    "from_stack",
     "get_num_threads",
     "is_deterministic",
     "restore",
@@ -88,6 +90,7 @@ _WHERE = {
     "Trace": "layers",
     "accelerate": "layers",
     "explain_path": "layers",
+    "from_stack": "layers",
     "restore": "layers",
     "Forecaster": "tasks.forecast",
     "get_num_threads": "native",
@@ -95,7 +98,7 @@ _WHERE = {
     "set_num_threads": "native",
 }
 _EXTRA = {"layers": "torch", "tasks.forecast": "train"}
-_ROOMS = ("keras",)  # rooms that users enter by name
+_ROOMS = ("keras", "weights")  # rooms that users enter by name
 
 
 def __getattr__(name: str) -> Any:

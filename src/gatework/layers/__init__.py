@@ -3,6 +3,7 @@
 from gatework.layers.acceleration import Acceleration, Left, Swapped, accelerate, restore
 from gatework.layers.cells import GRUCell, LSTMCell, RNNCell
 from gatework.layers.explain import explain_path
+from gatework.layers.from_stack import from_stack
 from gatework.layers.gru import GRU
 from gatework.layers.linear import Linear
 from gatework.layers.lstm import LSTM
@@ -26,5 +27,6 @@ __all__ = [
     "Trace",
     "accelerate",
     "explain_path",
+    "from_stack",
     "restore",
 ]

@@ -5,6 +5,53 @@ layer and direction, options by their names in the layers. torch, keras, onnx an
 functions that take or give their objects. Each conversion ends in a numeric comparison and a report (`moved.py`).
 """
 
-from gatework.weights.moved import Moved
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Moved"]
+from gatework.native import Direction, Stack, Weights
+from gatework.weights.moved import Compared, Moved
+
+if TYPE_CHECKING:
+    from gatework.weights.file import load, save
+    from gatework.weights.keras_models import from_keras, to_keras
+    from gatework.weights.state_dict import from_state_dict
+    from gatework.weights.torch_modules import from_torch, load_into, to_torch
+
+__all__ = [
+    "Compared",
+    "Direction",
+    "Moved",
+    "Stack",
+    "Weights",
+    "from_keras",
+    "from_state_dict",
+    "from_torch",
+    "load",
+    "load_into",
+    "save",
+    "to_keras",
+    "to_torch",
+]
+
+_WHERE = {
+    "from_keras": "keras_models",
+    "from_state_dict": "state_dict",
+    "from_torch": "torch_modules",
+    "load": "file",
+    "load_into": "torch_modules",
+    "save": "file",
+    "to_keras": "keras_models",
+    "to_torch": "torch_modules",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'gatework.weights' has no attribute {name!r}")
+    value = getattr(import_module(f"gatework.weights.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Generic, NamedTuple, TypeVar
 
 Thing = TypeVar("Thing")
+_ALIKE = (
+    1e-4  # of the largest answer, or of 1: float32 on both sides over a few steps stays below 1e-5
+)
 
 
 class Compared(NamedTuple):
@@ -19,6 +22,11 @@ class Compared(NamedTuple):
     difference: float
     largest: float
     judge: str
+
+    @property
+    def alike(self) -> bool:
+        """Whether the difference is at most 1e-4 of the largest answer, or of 1 where that is smaller."""
+        return self.difference <= _ALIKE * max(self.largest, 1.0)
 
 
 class Moved(NamedTuple, Generic[Thing]):
@@ -40,4 +48,6 @@ class Moved(NamedTuple, Generic[Thing]):
         if self.compared is not None:
             apart, largest, judge = self.compared
             lines.append(f"largest difference {apart:.2g} in answers up to {largest:.2g} ({judge})")
+            if not self.compared.alike:
+                lines.append("the answers are NOT alike: do not use the result before you know why")
         return "\n".join(lines)
