@@ -16,6 +16,7 @@ from gatework.cli.jobs import JOBS
 from gatework.cli.source import name_of
 from gatework.cli.terminal import bold, fancy, table
 from gatework.cli.training import score_table, set_threads
+from gatework.errors import OptionError
 
 
 def run_predict(
@@ -25,7 +26,12 @@ def run_predict(
     name_of(data)
     if threads is not None:
         gatework.set_num_threads(threads)
-    answer = runtime.load(folder).predict(data, out=out)
+    model = runtime.load(folder)
+    if isinstance(model, runtime.LayerRuntime):
+        raise OptionError(
+            f"{folder} is a layer, which knows no tables; call it in Python: gatework.runtime.load({str(folder)!r})"
+        )
+    answer = model.predict(data, out=out)
     if out is None:
         print_columns(as_columns(answer))
     else:

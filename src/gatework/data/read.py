@@ -30,6 +30,7 @@ def read_table(
     past: Sequence[str] = (),
     id: str | None = None,
     name: str | None = None,
+    blank: bool = False,
 ) -> Table:
     """Reads a table of measurements and lays it on its regular time grid.
 
@@ -42,6 +43,7 @@ def read_table(
         past: covariates known up to now only.
         id: the column that tells the series apart.
         name: what the data is called; by default the file's stem, else "data".
+        blank: a column may be without any value, as few rows of a stream may.
 
     Returns:
         The `Table`; missing values and absent rows are NaN.
@@ -61,7 +63,9 @@ def read_table(
     ids = None if id is None else opened.column(id, "id")
     others = {column for column in (time_name, id) if column is not None}
     roles = choose_columns(opened, target, tuple(past), tuple(known), others)
-    values = np.stack([read_numbers(opened, column) for column in roles.all], axis=1)  # [rows, C]
+    values = np.stack(
+        [read_numbers(opened, column, blank) for column in roles.all], axis=1
+    )  # [rows, C]
     series, step = lay_out(opened, times, values, ids, id)
     return Table(
         series=series,

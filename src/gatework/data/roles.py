@@ -144,11 +144,11 @@ def is_numeric(raw: Raw) -> bool:
     return good * 2 > len(there) or not there
 
 
-def read_numbers(source: Source, name: str) -> NDArray[np.float64]:
+def read_numbers(source: Source, name: str, blank: bool = False) -> NDArray[np.float64]:
     """A column as float64, NaN where missing.
 
     Raises:
-        FormatError: text or an infinity (the line is named), or no value at all.
+        FormatError: text or an infinity (the line is named), or no value at all, unless it may be blank.
     """
     raw = source.columns[name]
     if isinstance(raw, list):
@@ -164,7 +164,7 @@ def read_numbers(source: Source, name: str) -> NDArray[np.float64]:
             "leave the cell empty where the value is missing",
             int(infinite[0]),
         )
-    if np.isnan(values).all():
+    if np.isnan(values).all() and not blank:
         raise source.error(f"column {name!r} has no value at all; leave the column out")
     return values
 

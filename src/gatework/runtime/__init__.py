@@ -1,4 +1,5 @@
-"""A trained folder answers here without torch: `load(folder).predict(data)`, in NumPy and the compiled kernels.
+"""What was trained answers here without torch, in NumPy and the compiled kernels: `load(folder).predict(data)` for a
+task's folder, `load("layer.safetensors")(x)` for a layer, which also streams.
 
 `folder.py` is the trained folder on disk, shared by all tasks; what a task needs to answer is in `TASK.py` and
 `TASK_*.py`, and the task itself builds on it. Nothing here trains or judges. Names are looked up when they are
@@ -10,11 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gatework.runtime.forecast import ForecastRuntime
+    from gatework.runtime.forecast_stream import ForecastState, ForecastStream
+    from gatework.runtime.layer import LayerRuntime
     from gatework.runtime.loading import load
+    from gatework.runtime.state import State
+    from gatework.runtime.streams import Streams
 
-_HOME = {"ForecastRuntime": "forecast", "load": "loading"}
+_HOME = {
+    "ForecastRuntime": "forecast",
+    "ForecastState": "forecast_stream",
+    "ForecastStream": "forecast_stream",
+    "LayerRuntime": "layer",
+    "State": "state",
+    "Streams": "streams",
+    "load": "loading",
+}
 
-__all__ = ["ForecastRuntime", "load"]
+__all__ = [
+    "ForecastRuntime",
+    "ForecastState",
+    "ForecastStream",
+    "LayerRuntime",
+    "State",
+    "Streams",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

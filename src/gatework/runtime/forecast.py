@@ -18,6 +18,7 @@ from gatework.runtime.forecast_folder import Stored, check_selftest, read_stored
 from gatework.runtime.forecast_model import INPUTS, AnsweringModel, Arrays
 from gatework.runtime.forecast_network import ForecastNetwork, Sizes
 from gatework.runtime.forecast_options import AnswerOptions, answer_options
+from gatework.runtime.forecast_stream import ForecastState, ForecastStream
 
 
 @dataclass
@@ -50,6 +51,22 @@ class ForecastRuntime(AnsweringModel[AnswerOptions]):
         loaded = cls(stored.options, stored.plan, stored.scaler, stored.shifts, network)
         check_selftest(loaded, stored.selftest, folder)
         return loaded
+
+    def stream(self, state: ForecastState | None = None) -> ForecastStream:
+        """Forecasts that go on with every new row, of many series; the state holds their last rows.
+
+        Args:
+            state: to go on from, as an earlier stream left it.
+
+        Raises:
+            ShapeError: the state is of a model with other columns.
+
+        Example:
+            >>> stream = ForecastRuntime.load("my-model").stream()  # doctest: +SKIP
+            >>> stream.step("history.csv")["forecast"]  # doctest: +SKIP
+            >>> stream.step({"day": ["2026-11-20"], "sales": [104.5]})["forecast"]  # doctest: +SKIP
+        """
+        return ForecastStream(self, state)
 
     def answer(self, batch: Arrays) -> NDArray[np.float32]:
         """Outputs of the network for arrays of windows `[n, Hh, M, 1 + Q]`."""

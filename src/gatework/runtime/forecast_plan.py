@@ -40,8 +40,10 @@ class Plan:
     )
 
 
-def open_table(data: Any, options: O) -> tuple[Table, O]:
+def open_table(data: Any, options: O, *, blank: bool = False) -> tuple[Table, O]:
     """The table with the roles that the options give it; a name of the catalogue brings its own defaults.
+
+    blank: a column may be without any value.
 
     Returns:
         The table, and the options with the defaults of the named set filled in where they were left open.
@@ -72,18 +74,19 @@ def open_table(data: Any, options: O) -> tuple[Table, O]:
         past=options.past,
         id=options.id,
         name=name,
+        blank=blank,
     )
     return table, options
 
 
-def reopen_table(data: Any, plan: Plan) -> Table:
-    """A table of later data with the roles that the training data had."""
+def reopen_table(data: Any, plan: Plan, *, blank: bool = False) -> Table:
+    """A table of later data with the roles that the training data had; blank: a column may be without any value."""
     if isinstance(data, Table):
         return data
     options = TableOptions(
         target=plan.targets, past=plan.past, known=plan.known, time=plan.time, id=plan.id
     )
-    return open_table(data, options)[0]
+    return open_table(data, options, blank=blank)[0]
 
 
 def with_calendar(table: Table, plan: Plan) -> Table:
