@@ -1,0 +1,207 @@
+"""One step a call: streams of one row against torch's cell and ONNX Runtime, in microseconds, beside the bars.
+
+    python -m benchmarks.stream [--threads 1,2] [--sizes 16,64,128,256,512] [--rounds 15] [--out FILE]
+
+LSTM, I = H, state carried from call to call, calls back to back. "advance": the input is copied into the stream's own
+array, the step is made, and the output lies in the stream's own array; "step": checked, and the output is a copy. In one
+process, contenders take turns: a slice is some thousand steps timed together, a time the median of its slices. Agreement
+over 20 steps comes first. A number of threads has a process of its own.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import environment, noise
+
+BARS = {
+    1: {16: 0.8, 64: 1.2, 128: 3.2, 256: 20.0, 512: 70.0},
+    2: {256: 12.0, 512: 45.0},
+}
+PRECISIONS = ("float32", "bfloat16", "bfloat16_weights", "int8_weights")
+HALF = 0.5  # of the float32 bar, for the weights in fewer bits
+SLICE = 0.02  # seconds
+TOLERANCE = 1e-5
+Step = Callable[[], Any]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--sizes", default="16,64,128,256,512")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    words = parser.parse_args()
+    sizes = [int(each) for each in words.sizes.split(",")]
+    if words.worker:
+        print(json.dumps([row for H in sizes for row in _measure(H, words.worker, words.rounds)]))
+        return 0
+    print("| H | threads | contender | us a step | best to worst | bar | verdict |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    found = [row for n in words.threads.split(",") for row in _asked(int(n), words)]
+    if words.out:
+        words.out.parent.mkdir(parents=True, exist_ok=True)
+        place = environment.describe([])
+        words.out.write_text(json.dumps({"environment": place, "found": found}, indent=1) + "\n")
+    return 0
+
+
+def _asked(threads: int, words: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measures with so many threads, in a process that has no others."""
+    command = [sys.executable, "-m", "benchmarks.stream", "--worker", str(threads)]
+    command += ["--sizes", words.sizes, "--rounds", str(words.rounds)]
+    variables = {**os.environ, **environment.thread_variables(threads)}
+    done = subprocess.run(
+        command, env=variables, cwd=environment.ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    for row in rows:
+        limit = row["bar"]
+        verdict = "" if limit is None else "met" if row["median"] <= limit else "MISSED"
+        print(
+            f"| {row['H']} | {threads} | {row['who']} | {row['median']:.2f} | {row['best']:.2f} to {row['worst']:.2f} "
+            f"| {'' if limit is None else limit} | {verdict} |",
+            flush=True,
+        )
+    return rows
+
+
+def _measure(H: int, threads: int, rounds: int) -> list[dict[str, Any]]:
+    draw = np.random.default_rng(0)
+    bound = 1 / np.sqrt(H)
+    shapes = ((4 * H, H), (4 * H, H), (4 * H,), (4 * H,))
+    weights = tuple(draw.uniform(-bound, bound, shape).astype(np.float32) for shape in shapes)
+    x = draw.standard_normal((1, H)).astype(np.float32)
+    contenders = _ours(weights, x, threads) | _torchs(weights, x, threads) | _onnx(weights, x, threads)
+    _agree(contenders)
+    times = _race({who: step for who, (step, _) in contenders.items()}, rounds)
+    return [_row(H, threads, who, each) for who, each in times.items()]
+
+
+def _row(H: int, threads: int, who: str, times: list[float]) -> dict[str, Any]:
+    bar = BARS.get(threads, {}).get(H)
+    ours, _, kind = who.partition(" advance")
+    limit = bar if bar is None or who == "gatework advance" else bar * HALF if kind else None
+    return {
+        "H": H, "threads": threads, "who": who, "bar": limit if ours == "gatework" else None,
+        "median": statistics.median(times), "best": min(times), "worst": max(times),
+    }  # fmt: skip
+
+
+def _race(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
+    """Microseconds a step of each contender, slice by slice; slices in which others computed are done again."""
+    counts = {who: _count(step) for who, step in steps.items()}
+    times: dict[str, list[float]] = {who: [] for who in steps}
+    for _ in range(rounds):
+        for who, step in steps.items():
+            noise.rest()
+            for _ in range(3):
+                before = noise.now()
+                taken = _slice(step, counts[who])
+                if not noise.disturbed(before, noise.now()):
+                    break
+            times[who].append(taken)
+    return times
+
+
+def _count(step: Step) -> int:
+    return max(20, int(SLICE / (_slice(step, 20) * 1e-6)))
+
+
+def _slice(step: Step, count: int) -> float:
+    for _ in range(min(count, 50)):
+        step()
+    start = time.perf_counter()
+    for _ in range(count):
+        step()
+    return (time.perf_counter() - start) / count * 1e6
+
+
+def _agree(contenders: dict[str, tuple[Step, Callable[[], Any]]]) -> None:
+    """After as many steps all have the same output, or nothing is timed."""
+    outputs = {}
+    for who, (step, output) in contenders.items():
+        for _ in range(20):
+            step()
+        outputs[who] = np.asarray(output()).reshape(-1)
+    expected = outputs["gatework advance"]
+    for who, found in outputs.items():
+        exact = not any(word in who for word in PRECISIONS[1:])
+        apart = float(np.abs(found - expected).max())
+        if apart > (TOLERANCE if exact else 0.05):
+            raise SystemExit(f"{who} differs by {apart:.1e}, not timed")
+
+
+def _ours(weights: Any, x: Any, threads: int) -> dict[str, Any]:
+    from gatework.native import LSTMStream
+
+    def advance(precision: str) -> Any:
+        stream = LSTMStream(weights, 1, threads, precision=precision)
+        own, go = stream.x, stream.advance
+
+        def step() -> None:
+            own[...] = x
+            go()
+
+        return step, lambda: stream.y
+
+    stream = LSTMStream(weights, 1, threads)
+    found = {"gatework advance": advance("float32")}
+    found |= {f"gatework advance, {each}": advance(each) for each in PRECISIONS[1:]}
+    return {**found, "gatework step": (lambda: stream.step(x), lambda: stream.y)}
+
+
+def _torchs(weights: Any, x: Any, threads: int) -> dict[str, Any]:
+    import torch
+
+    torch.set_num_threads(threads)
+    H = x.shape[1]
+    cell = torch.nn.LSTMCell(H, H)
+    with torch.no_grad():
+        for parameter, value in zip(cell.parameters(), weights, strict=True):
+            parameter.copy_(torch.from_numpy(value))
+    given, state = torch.from_numpy(x), [torch.zeros(1, H), torch.zeros(1, H)]
+
+    def step() -> None:
+        with torch.inference_mode():
+            state[:] = cell(given, (state[0], state[1]))
+
+    return {"torch, LSTMCell": (step, lambda: state[0].numpy())}
+
+
+def _onnx(weights: Any, x: Any, threads: int) -> dict[str, Any]:
+    try:
+        import onnxruntime
+
+        from gatework.weights import Direction, Stack, Weights, to_onnx
+    except ImportError as error:
+        print(f"onnxruntime is left out: {error}", file=sys.stderr)
+        return {}
+    model = to_onnx(Stack("lstm", ((Direction(Weights(*weights)),),)), states=True).result
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    names = [each.name for each in session.get_inputs()]
+    given, state = x[None], [np.zeros((1, 1, x.shape[1]), np.float32)] * 2
+    last: list[Any] = [None]
+
+    def step() -> None:
+        last[0], *state[:] = session.run(None, dict(zip(names, (given, *state), strict=True)))
+
+    return {"onnxruntime": (step, lambda: last[0])}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
