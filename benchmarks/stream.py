@@ -3,9 +3,9 @@
     python -m benchmarks.stream [--threads 1,2] [--sizes 16,64,128,256,512] [--rounds 15] [--out FILE]
 
 LSTM, I = H, state carried from call to call, calls back to back. "advance": the input is copied into the stream's own
-array, the step is made, and the output lies in the stream's own array; "step": checked, and the output is a copy. In one
-process, contenders take turns: a slice is some thousand steps timed together, a time the median of its slices. Agreement
-over 20 steps comes first. A number of threads has a process of its own.
+array, the output lies in another; "step": checked, and the output is a copy. Contenders take turns in one process for
+each number of threads: a slice is some thousand steps timed together, a time the median of its slices. Agreement over
+20 steps comes first.
 """
 
 import argparse
@@ -82,7 +82,9 @@ def _measure(H: int, threads: int, rounds: int) -> list[dict[str, Any]]:
     shapes = ((4 * H, H), (4 * H, H), (4 * H,), (4 * H,))
     weights = tuple(draw.uniform(-bound, bound, shape).astype(np.float32) for shape in shapes)
     x = draw.standard_normal((1, H)).astype(np.float32)
-    contenders = _ours(weights, x, threads) | _torchs(weights, x, threads) | _onnx(weights, x, threads)
+    contenders = (
+        _ours(weights, x, threads) | _torchs(weights, x, threads) | _onnx(weights, x, threads)
+    )
     _agree(contenders)
     times = _race({who: step for who, (step, _) in contenders.items()}, rounds)
     return [_row(H, threads, who, each) for who, each in times.items()]
