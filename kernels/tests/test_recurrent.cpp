@@ -84,6 +84,7 @@ constexpr gw_activation kSets[][3] = {
     {{9, 0, 0}, {8, 0.8f, 0}, {3, 0.5f, 0.1f}},  // softsign, elu, affine
     {{0, 0, 0}, {10, 0, 0}, {6, 1.2f, 0.8f}},    // sigmoid, softplus, scaled tanh
     {{3, 0.2f, 0.5f}, {5, 0.3f, 0}, {2, 0, 0}},  // affine, thresholded relu, relu
+    {{11, 0.5f, 0}, {12, 0.6f, 0}, {1, 0, 0}},   // clipped sigmoid, clipped tanh, tanh
 };
 enum Strides { kTimeFirst, kBatchFirst, kSlice };
 enum Drop { kNoDrop, kPerRow, kPerGate };
