@@ -528,9 +528,9 @@ void check_refusals(const Cell& cell) {
       if (field < 5) CHECK(cell.pack(&shape, &plain, &weights, v) == GW_BAD_SIZE);
     }
   std::vector<gw_options> wrong(12, plain);
-  wrong[0].gate.kind = 11;
+  wrong[0].gate.kind = 13;
   wrong[1].candidate.kind = -1;
-  wrong[2].output.kind = 11;
+  wrong[2].output.kind = 13;
   wrong[3].zoneout_h = 1.5;
   wrong[4].zoneout_h = std::nan("");
   wrong[5].zoneout_c = -0.1;

@@ -35,7 +35,8 @@ def test_the_kinds_have_the_numbers_of_the_kernels_and_all_names_their_parameter
         ("tanhh", "did you mean 'tanh'"), ("Sigmoid", "'sigmoid'"), ("", "known are"), (("tanh", 1.0), "no parameter"),
         (("elu", 1.0, 2.0), "has alpha"), (("affine", 1, 2, 3), "alpha and beta"), (("elu", -1), "0 or more"),
         (("leaky_relu", -0.1), "0 or more"), (("thresholded_relu", -0.1), "0 or more"),
-        (("scaled_tanh", 0), "alpha = 0"), (("clipped_sigmoid", 0), "bound over 0"), (("clipped_tanh", -1), "over 0"), (("affine", float("nan")), "finite"), (("affine", "1"), "expected a number"),
+        (("scaled_tanh", 0), "alpha = 0"), (("clipped_sigmoid", 0), "bound over 0"), (("clipped_tanh", -1), "over 0"),
+        (("affine", float("nan")), "finite"), (("affine", "1"), "expected a number"),
         (("affine", 1e300), "finite"), (("affine", True), "expected a number"), ((["a"], 1), "no activation"),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """The activations that a cell may have, by name, and the kernels' own sigmoid and tanh over an array.
 
-The set is ONNX's, and what its `clip` makes of sigmoid and tanh. Relative error of sigmoid and tanh: at most 2e-7 (header: gatework/activations.h).
+The set is ONNX's, and what its `clip` makes of sigmoid and tanh. Relative error of sigmoid and tanh: at most 2e-7
+(header: gatework/activations.h).
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """The activations that a gate can have, ONNX's set and two with its `clip`, in torch operations.
 
 ONNX operators LSTM, GRU and RNN, attribute `activations`; the default constants are ours. What autograd gives at a kink
-is the kernels' and part of the meaning (hard_sigmoid 0 at both ends, elu 1 at 0), because a kernel knows only the output.
+is the kernels' and part of the meaning (hard_sigmoid 0 at both ends, elu 1 at 0): a kernel knows only the output.
 """
 
 from __future__ import annotations

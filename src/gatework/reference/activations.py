@@ -1,6 +1,7 @@
 """The squashing functions: ONNX's set (operators LSTM, GRU and RNN) and what their `clip` makes of sigmoid and tanh.
 
-Each with its slope as a function of its output, because that is what forward keeps. At a kink the slope is the one stated in `Activation.slope`.
+Each with its slope as a function of its output, because that is what forward keeps. At a kink the slope is the one
+stated in `Activation.slope`.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def activation(given: Given) -> Activation:
     """Reads a name or (name, alpha[, beta]); what is not said has the default of `DEFAULTS`.
 
     Raises OptionError for an unknown name and for constants whose slope is no function of the output: alpha below 0
-    (leaky_relu, thresholded_relu, elu), alpha 0 (scaled_tanh); and for a bound that is none, alpha 0 or below (clipped_*).
+    (leaky_relu, thresholded_relu, elu), alpha 0 (scaled_tanh); and for alpha 0 or below where it is a bound (clipped_*).
     """
     name, *constants = (given,) if isinstance(given, str) else given
     if name not in DEFAULTS:
