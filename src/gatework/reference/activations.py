@@ -107,7 +107,7 @@ def activation(given: Given) -> Activation:
     """Reads a name or (name, alpha[, beta]); what is not said has the default of `DEFAULTS`.
 
     Raises OptionError for an unknown name and for constants whose slope is no function of the output: alpha below 0
-    (leaky_relu, thresholded_relu, elu), alpha 0 (scaled_tanh); and for alpha 0 or below where it is a bound (clipped_*).
+    (leaky_relu, thresholded_relu, elu), alpha 0 (scaled_tanh); and for alpha 0 or below where that is a bound.
     """
     name, *constants = (given,) if isinstance(given, str) else given
     if name not in DEFAULTS:
