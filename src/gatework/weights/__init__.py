@@ -6,5 +6,7 @@ functions that take or give their objects. Each conversion ends in a numeric com
 """
 
 from gatework.weights.moved import Moved
+from gatework.weights.onnx_export import to_onnx
+from gatework.weights.onnx_import import from_onnx
 
-__all__ = ["Moved"]
+__all__ = ["Moved", "from_onnx", "to_onnx"]

@@ -23,7 +23,11 @@ DEEPEST = 200  # nodes between a weight and its constant
 _MOST = 1 << 33  # bytes of all constants of one node
 _ROOM = 1 << 20
 _SHARE = 16  # copies of the constants that may be made on the way
-_PASSED_ON = ("Expand", "Tile", "Gather")  # move values too, but into sizes that may depend on the inputs
+_PASSED_ON = (
+    "Expand",
+    "Tile",
+    "Gather",
+)  # move values too, but into sizes that may depend on the inputs
 
 
 @dataclass(eq=False)
@@ -158,13 +162,15 @@ class Constants:
             found = np.ascontiguousarray(made[list(node.output).index(name)])
         except (ValueError, IndexError, TypeError, KeyError, OverflowError) as error:
             raise self._error(f"{node.op_type} of {name!r} does not fit: {error}") from error
-        self._need(found.nbytes)
+        self._made += found.nbytes
         return found
 
     def _need(self, more: int) -> None:
-        self._made += more
-        if self._made > _SHARE * self._read + _ROOM or self._read > _MOST:
-            raise self._error("the weights of a node take far more memory than the model's constants")
+        made = self._made + more
+        if made > _SHARE * self._read + _ROOM or self._read > _MOST:
+            raise self._error(
+                "the weights of a node take far more memory than the model's constants"
+            )
 
     def _error(self, message: str) -> FormatError:
         return FormatError(message, path=self.source.path)

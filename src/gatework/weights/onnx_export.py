@@ -193,7 +193,9 @@ def _states_after(graph: Graph, stack: Stack, last: list[States]) -> None:
             states = [graph.add("Concat", *states, axis=0)]
         count = stack.directions * (len(stack.layers) if len(names) == 1 else 1)
         for k, (name, state) in enumerate(zip(names, states, strict=True)):
-            graph.give_out(state, name, np.float32, [count, "batch", _width(stack.checked[k][0], letter)])
+            graph.give_out(
+                state, name, np.float32, [count, "batch", _width(stack.checked[k][0], letter)]
+            )
 
 
 def _cases(stack: Stack, form: Form) -> Iterator[tuple[Feeds, list[NDArray[Any]]]]:
@@ -265,4 +267,3 @@ def _loops(stack: Stack) -> list[str]:
                     f"{stack.cell.upper()}, which has no {reason}"
                 )
     return found
-

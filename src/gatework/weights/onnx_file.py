@@ -83,7 +83,9 @@ def external_file(folder: Path, location: str, path: str | None) -> Path:
         FormatError: it lies elsewhere, or is not there.
     """
     if not location or "\0" in location or Path(location).is_absolute():
-        raise FormatError(f"external data at {location!r}; expected a path in its folder", path=path)
+        raise FormatError(
+            f"external data at {location!r}; expected a path in its folder", path=path
+        )
     inside = Path(os.path.normpath(folder / location))
     if ".." in Path(location).parts or not inside.is_relative_to(folder) or inside == folder:
         raise FormatError(f"external data at {location!r} lies outside the folder", path=path)

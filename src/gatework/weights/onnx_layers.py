@@ -55,8 +55,8 @@ def write_layers(
     """Writes every layer; returns y [T, N, D*R] of the last, and the last states of each [D, N, .]."""
     last: list[States] = []
     y = x
-    for layer, checked, states in zip(stack.layers, stack.checked, before, strict=True):
-        run = _layer(graph, stack.cell, layer, checked, y, steps, states)
+    for k, (layer, checked) in enumerate(zip(stack.layers, stack.checked, strict=True)):
+        run = _layer(graph, stack.cell, layer, checked, y, steps, before[k])
         y = _added(graph, run.y, y, steps) if stack.residual else run.y
         last.append(States(run.h, run.c))
     if stack.masked_output == "carry" and steps is not None:
@@ -121,7 +121,9 @@ def _operator(
     while not inputs[-1]:
         inputs.pop()
     outputs = 3 if cell == "lstm" else 2
-    y, *states = graph.add_many(OPERATORS[cell], outputs, *inputs, **_said(cell, layer, H))
+    name = graph.name(OPERATORS[cell])
+    said = _said(cell, layer, H)
+    y, *states = graph.add_many(OPERATORS[cell], outputs, *inputs, name=name, **said)
     if D == 1:
         y = graph.add("Squeeze", y, graph.integers(1))  # [T, N, H]
     else:

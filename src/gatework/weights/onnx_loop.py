@@ -50,9 +50,7 @@ def write_loop(
     body = loop.write(masked=bool(happens))
     sums = loop.input_sums(graph, x)
     widths = (checked.R, checked.H)[: len(loop.states)]
-    first = [
-        _first(graph, x, state, width) for state, width in zip(before, widths, strict=False)
-    ]
+    first = [_first(graph, x, state, width) for state, width in zip(before, widths, strict=False)]
     scanned = [sums, *([happens] if happens else [])]
     way = [int(one.reverse)]
     found = graph.add_many(
