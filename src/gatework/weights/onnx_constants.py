@@ -19,7 +19,7 @@ from gatework.weights.onnx_moves import MOVES, Attributes
 from gatework.weights.onnx_package import onnx
 from gatework.weights.onnx_tensors import array_of
 
-DEEPEST = 200  # nodes between a weight and its constant
+DEEPEST = 60  # nodes between a weight and its constant
 _MOST = 1 << 33  # bytes of all constants of one node
 _ROOM = 1 << 20
 _SHARE = 16  # copies of the constants that may be made on the way
@@ -57,6 +57,7 @@ class Constants:
     def __init__(self, source: Source):
         self.source = source
         self._found: dict[tuple[int, str], NDArray[Any] | None] = {}
+        self._zero: dict[tuple[int, str], bool] = {}
         self._read = self._made = 0
 
     def value(self, scope: Scope, name: str, depth: int = 0) -> NDArray[Any] | None:
@@ -86,6 +87,13 @@ class Constants:
 
     def is_zero(self, scope: Scope, name: str, depth: int = 0) -> bool:
         """Whether a value is zero everywhere, whatever its sizes."""
+        key = (id(scope), name)
+        if key not in self._zero:
+            self._zero[key] = False  # where it comes round in a circle
+            self._zero[key] = self._is_zero(scope, name, depth)
+        return self._zero[key]
+
+    def _is_zero(self, scope: Scope, name: str, depth: int) -> bool:
         known = self.value(scope, name)
         if known is not None:
             return not known.any()

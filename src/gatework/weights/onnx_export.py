@@ -14,7 +14,13 @@ from gatework.weights.moved import Moved
 from gatework.weights.onnx_graph import Graph, save
 from gatework.weights.onnx_judge import NO_JUDGE, Feeds, compared
 from gatework.weights.onnx_layers import loop_reason, steps_of, write_layers
-from gatework.weights.onnx_loop import States
+from gatework.weights.onnx_states import (
+    drawn_states,
+    letters_of,
+    named_states,
+    states_after,
+    states_before,
+)
 
 OPSET = 17
 _SIZES = ((1, 1), (5, 3), (23, 2), (2, 7))  # steps and rows of the comparison
@@ -64,8 +70,8 @@ def to_onnx(
         >>> from gatework.native import Weights
         >>> w = Weights(np.zeros((8, 3), np.float32), np.zeros((8, 2), np.float32))
         >>> moved = to_onnx(Stack("lstm", ((Direction(w),),)))
-        >>> [node.op_type for node in moved.result.graph.node][:2]
-        ['LSTM', 'Squeeze']
+        >>> [one.name for one in moved.result.graph.output]
+        ['y', 'h_n', 'c_n']
     """
     stack, notes = _in_single_precision(stack)
     form = Form(batch_first, lengths, states)
@@ -89,113 +95,14 @@ def _written(stack: Stack, form: Form, opset: int) -> Any:
     steps = None
     if form.lengths:
         steps = steps_of(graph, x, graph.take_in("sequence_lens", np.int32, ["batch"]))
-    before = _states_before(graph, stack, x, form)
+    before = states_before(graph, stack, x, form.states)
     y, last = write_layers(graph, stack, x, steps, before)
     if form.batch_first:
         y = graph.add("Transpose", y, perm=(1, 0, 2))
     graph.give_out(y, "y", np.float32, [*free, stack.directions * stack.output_sizes[-1]])
     if form.states:
-        _states_after(graph, stack, last)
+        states_after(graph, stack, last)
     return graph.model(f"{stack.cell} of gatework", opset)
-
-
-def _learned(stack: Stack, letter: str) -> list[NDArray[np.float32]]:
-    """Of each layer its states at a start [D, 1, width], zeros where none is learned."""
-    found: list[NDArray[np.float32]] = []
-    for layer in stack.checked:
-        rows = [
-            own.arrays.get(f"learned_{letter}", np.zeros(_width(own, letter), np.float32))
-            for own in layer
-        ]
-        found.append(np.stack(rows)[:, None])
-    return found
-
-
-def _width(own: Any, letter: str) -> int:
-    return own.R if letter == "h" else own.H
-
-
-def _letters(stack: Stack) -> str:
-    return "hc" if stack.cell == "lstm" else "h"
-
-
-def _together(stack: Stack) -> bool:
-    """Whether the states of all layers fit into one array."""
-    return len({(own.R, own.H) for layer in stack.checked for own in layer}) == 1
-
-
-def _names(stack: Stack, letter: str, ending: str) -> list[str]:
-    if _together(stack):
-        return [f"{letter}{ending}"]
-    return [f"{letter}{ending}_l{k}" for k in range(len(stack.layers))]
-
-
-def _states_before(graph: Graph, stack: Stack, x: str, form: Form) -> list[States]:
-    """Names of each layer's states [D, N, .] before the first step; empty where they are zeros."""
-    found: dict[str, list[str]] = {}
-    rows = ""
-    for letter in _letters(stack):
-        learned = _learned(stack, letter)
-        if not form.states and not any(state.any() for state in learned):
-            found[letter] = [""] * len(learned)
-            continue
-        rows = rows or _ones_by_batch(graph, x)
-        parts = _taken_in(graph, stack, letter, learned, form)
-        found[letter] = [graph.add("Expand", part, rows) for part in parts]
-    if not form.states and len(found) == 2:
-        found = _both_or_none(graph, stack, found, rows)
-    return [States(*each) for each in zip(*found.values(), strict=True)]
-
-
-def _both_or_none(
-    graph: Graph, stack: Stack, found: dict[str, list[str]], rows: str
-) -> dict[str, list[str]]:
-    """A cell whose h alone, or c alone, is learned: the other one is zeros."""
-    if any(found["h"]) == any(found["c"]):
-        return found
-    letter = "c" if any(found["h"]) else "h"
-    zeros = [graph.constant(state) for state in _learned(stack, letter)]
-    return found | {letter: [graph.add("Expand", zero, rows) for zero in zeros]}
-
-
-def _ones_by_batch(graph: Graph, x: str) -> str:
-    """The shape [1, N, 1]."""
-    one = graph.integers(1)
-    rows = graph.add("Gather", graph.add("Shape", x), one)
-    return graph.add("Concat", one, rows, one, axis=0)
-
-
-def _taken_in(
-    graph: Graph, stack: Stack, letter: str, learned: list[NDArray[np.float32]], form: Form
-) -> list[str]:
-    """The state of each layer [D, N or 1, width]: an input that may be left out, or a constant."""
-    if not form.states:
-        return [graph.constant(state) for state in learned]
-    names = _names(stack, letter, "0")
-    if len(names) > 1:
-        return [
-            graph.take_in(name, np.float32, [len(state), "state_batch", state.shape[2]], state)
-            for name, state in zip(names, learned, strict=True)
-        ]
-    whole = np.concatenate(learned)
-    taken = graph.take_in(names[0], np.float32, [len(whole), "state_batch", whole.shape[2]], whole)
-    if len(learned) == 1:
-        return [taken]
-    sizes = graph.integers(*map(len, learned))
-    return list(graph.add_many("Split", len(learned), taken, sizes, axis=0))
-
-
-def _states_after(graph: Graph, stack: Stack, last: list[States]) -> None:
-    for letter in _letters(stack):
-        states = [getattr(state, letter) for state in last]
-        names = _names(stack, letter, "_n")
-        if len(names) == 1 and len(states) > 1:
-            states = [graph.add("Concat", *states, axis=0)]
-        count = stack.directions * (len(stack.layers) if len(names) == 1 else 1)
-        for k, (name, state) in enumerate(zip(names, states, strict=True)):
-            graph.give_out(
-                state, name, np.float32, [count, "batch", _width(stack.checked[k][0], letter)]
-            )
 
 
 def _cases(stack: Stack, form: Form) -> Iterator[tuple[Feeds, list[NDArray[Any]]]]:
@@ -209,27 +116,17 @@ def _cases(stack: Stack, form: Form) -> Iterator[tuple[Feeds, list[NDArray[Any]]
             more["lengths"] = rng.integers(0, T + 1, N)
             feeds["sequence_lens"] = more["lengths"].astype(np.int32)
         if form.states and T > 1:
-            for letter in _letters(stack):
-                more[f"{letter}0"] = own = _drawn(stack, letter, N, rng)
-                feeds |= _named(stack, letter, "0", own)
+            for letter in letters_of(stack):
+                more[f"{letter}0"] = own = drawn_states(stack, letter, N, rng)
+                feeds |= named_states(stack, letter, "0", own)
         answer = stack(x, **more)
         outputs = [answer.y.swapaxes(0, 1) if form.batch_first else answer.y]
         if form.states:
-            for letter in _letters(stack):
-                outputs += _named(stack, letter, "_n", getattr(answer, f"{letter}_n")).values()
+            for letter in letters_of(stack):
+                outputs += named_states(
+                    stack, letter, "_n", getattr(answer, f"{letter}_n")
+                ).values()
         yield feeds, outputs
-
-
-def _drawn(stack: Stack, letter: str, N: int, rng: np.random.Generator) -> list[Any]:
-    own = [one for layer in stack.checked for one in layer]
-    return [rng.normal(size=(N, _width(one, letter))).astype(np.float32) for one in own]
-
-
-def _named(stack: Stack, letter: str, ending: str, states: Any) -> Feeds:
-    names, D = _names(stack, letter, ending), stack.directions
-    if len(names) == 1:
-        return {names[0]: np.stack(states)}
-    return {name: np.stack(states[k * D : (k + 1) * D]) for k, name in enumerate(names)}
 
 
 def _in_single_precision(stack: Stack) -> tuple[Stack, list[str]]:

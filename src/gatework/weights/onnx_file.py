@@ -76,13 +76,18 @@ def read_bytes(path: Path, offset: int = 0, length: int | None = None) -> bytes:
     return content
 
 
-def external_file(folder: Path, location: str, path: str | None) -> Path:
+def external_file(folder: Path, location: Any, path: str | None) -> Path:
     """The file of external data, which must lie inside the model's folder and be reached without links.
 
     Raises:
         FormatError: it lies elsewhere, or is not there.
     """
-    if not location or "\0" in location or Path(location).is_absolute():
+    if (
+        not isinstance(location, str)
+        or not location
+        or "\0" in location
+        or Path(location).is_absolute()
+    ):
         raise FormatError(
             f"external data at {location!r}; expected a path in its folder", path=path
         )

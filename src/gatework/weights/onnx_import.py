@@ -13,7 +13,7 @@ from gatework.errors import FormatError, GateworkError
 from gatework.native.stack import Direction, Stack
 from gatework.weights.moved import Compared, Moved
 from gatework.weights.onnx_activations import read
-from gatework.weights.onnx_file import read_model
+from gatework.weights.onnx_file import Source, read_model
 from gatework.weights.onnx_gates import OPERATORS, from_operator
 from gatework.weights.onnx_graph import Graph
 from gatework.weights.onnx_judge import NO_JUDGE, Feeds, compared
@@ -53,6 +53,10 @@ def from_onnx(
     """
     source = read_model(model)
     given = {name: np.asarray(value) for name, value in (values or {}).items()}
+    return _found(source, given)
+
+
+def _found(source: Source, given: Mapping[str, NDArray[Any]]) -> dict[str, Moved[Stack]]:
     found: dict[str, Moved[Stack]] = {}
     for one in recurrent_nodes(source, given):
         node = read_node(one, source)

@@ -6,6 +6,7 @@ are those of `gatework.layers`. The products of the input stand before the loop.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,9 +77,7 @@ class _Loop:
     def __init__(self, graph: Graph, cell: Cell, one: Direction, checked: Checked):
         self.graph, self.cell, self.checked = graph, cell, checked
         self.options: dict[str, Any] = dict(one.options)
-        self.squash = [
-            lambda a, kind=kind: squash(graph, kind, a) for kind in full(cell, one.options)
-        ]
+        self.squash = [partial(squash, graph, kind) for kind in full(cell, one.options)]
         self.states = ("h", "c") if cell == "lstm" else ("h",)
 
     def input_sums(self, graph: Graph, x: str) -> str:

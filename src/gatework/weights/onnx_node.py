@@ -137,8 +137,7 @@ def _weight(
 
 def _check_shapes(node: Node, path: str | None) -> None:
     W, R, D, G = node.weights["W"], node.weights["R"], len(node.reverse), GATES[node.cell]
-    H = R.shape[-1] if R.ndim == 3 else -1
-    H = node.given.get("hidden_size", H)
+    H = node.given.get("hidden_size", R.shape[-1] if R.ndim == 3 else -1)
     features = W.shape[-1] if W.ndim == 3 else -1
     wanted = {
         "W": (D, G * H, features),

@@ -76,7 +76,7 @@ class _Walk:
             self.seen += 1
             if self.seen > _MOST:
                 raise FormatError(f"the model calls over {_MOST} nodes", path=self.path)
-            name = place + (node.name or next((one for one in node.output if one), node.op_type))
+            name = f"{place}{_name(node)}"
             if node.domain in _STANDARD and node.op_type in OPERATORS.values():
                 yield Found(name, node, scope)
             for graph in _graphs(node):
@@ -85,6 +85,12 @@ class _Walk:
             if function is not None:
                 inner = _call(function, node, scope)
                 yield from self.nodes(function.node, inner, f"{name}/", depth + 1)
+
+
+def _name(node: Any) -> str:
+    """Its own name, or that of its first output; protobuf gives what is no text as bytes."""
+    name = node.name or next((one for one in node.output if one), node.op_type)
+    return name if isinstance(name, str) else repr(name)
 
 
 def _graphs(node: Any) -> Iterator[Any]:
