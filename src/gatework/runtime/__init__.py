@@ -9,12 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gatework.runtime.exporting import export
     from gatework.runtime.forecast import ForecastRuntime
     from gatework.runtime.loading import load
 
-_HOME = {"ForecastRuntime": "forecast", "load": "loading"}
+_HOME = {"ForecastRuntime": "forecast", "export": "exporting", "load": "loading"}
 
-__all__ = ["ForecastRuntime", "load"]
+__all__ = ["ForecastRuntime", "export", "load"]
 
 
 def __getattr__(name: str) -> Any:

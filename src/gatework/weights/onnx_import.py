@@ -134,6 +134,7 @@ def _alone(node: Node) -> Any:
     if "P" in node.weights:
         names.append(graph.constant(node.weights["P"], "P"))
     said = {name: value for name, value in node.given.items() if name not in _NOT_FOR_THE_JUDGE}
+    said["hidden_size"] = H
     outputs = graph.add_many(OPERATORS[node.cell], 1 + len(letters), *names, **said)
     graph.give_out(outputs[0], "Y", np.float32, ["time", D, "batch", H])
     for letter, output in zip(letters, outputs[1:], strict=True):
