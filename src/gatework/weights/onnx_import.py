@@ -133,7 +133,11 @@ def _alone(node: Node) -> Any:
     names += [graph.take_in(f"{letter}0", np.float32, [D, "batch", H]) for letter in letters]
     if "P" in node.weights:
         names.append(graph.constant(node.weights["P"], "P"))
-    said = {name: value for name, value in node.given.items() if name not in _NOT_FOR_THE_JUDGE}
+    said = {
+        name: value
+        for name, value in node.given.items()
+        if name not in _NOT_FOR_THE_JUDGE and value != []
+    }
     said["hidden_size"] = H
     outputs = graph.add_many(OPERATORS[node.cell], 1 + len(letters), *names, **said)
     graph.give_out(outputs[0], "Y", np.float32, ["time", D, "batch", H])
