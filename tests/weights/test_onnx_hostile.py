@@ -1,6 +1,7 @@
 """Damaged and hostile ONNX files end in a `FormatError`: no crash, no code, no gigabytes, nothing from elsewhere."""
 
 import os
+import resource
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -213,15 +214,28 @@ def test_a_name_that_is_no_text_is_shown_by_its_bytes(tmp_path: Path) -> None:
     assert list(from_onnx(tmp_path / "m.onnx")) == [r"b'\xff\xfe\xfd'"]
 
 
-def test_deep_files_are_refused_by_the_parser(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("depth", "said"), [(50, "no ONNX model"), (3000, "200 in each other")])
+def test_deep_files_are_refused(depth: int, said: str, tmp_path: Path) -> None:
     inner = b""
     for _ in range(
-        3000
+        depth
     ):  # ModelProto.graph > GraphProto.node > NodeProto.attribute > AttributeProto.g > ...
         for field in (0x32, 0x2A, 0x0A):
             inner = bytes([field]) + onnx_varint(len(inner)) + inner
     (tmp_path / "m.onnx").write_bytes(b"\x3a" + onnx_varint(len(inner)) + inner)
-    refused(tmp_path / "m.onnx", "no ONNX model")
+    refused(tmp_path / "m.onnx", said)
+
+
+@pytest.mark.parametrize("field", [0x0A, 0x2A, 0x5A], ids=["nodes", "initializers", "inputs"])
+def test_a_small_file_of_countless_parts_is_refused_before_it_is_parsed(
+    field: int, tmp_path: Path
+) -> None:
+    parts = bytes([field, 0]) * 2_500_000
+    (tmp_path / "m.onnx").write_bytes(b"\x08\x08\x3a" + onnx_varint(len(parts)) + parts)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(FormatError, match="no model has as many"):
+        from_onnx(tmp_path / "m.onnx")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEGABYTES << 10
 
 
 def onnx_varint(value: int) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from gatework.errors import FormatError
 from gatework.weights.onnx_package import onnx
+from gatework.weights.onnx_wire import check_parts
 
 _MOST = 1 << 31  # bytes of a file or tensor; protobuf has no larger messages
 
@@ -42,6 +43,7 @@ def read_model(given: Any) -> Source:
         return Source(given, None, None)
     path = os.fspath(given)
     content = read_bytes(Path(path))
+    check_parts(content, path)
     model = onnx().ModelProto()
     try:
         model.ParseFromString(content)
