@@ -30,6 +30,8 @@ TOLERANCES = {
     ("float32", "forward", "torch"): 5e-6,
     ("float32", "gradient", "torch"): 5e-6,
     ("float32", "forward", "keras"): 1e-6,
+    ("float32", "forward", "onnx"): 1e-6,
+    ("float32", "forward", "onnxruntime"): 2e-6,
     ("float64", "forward", "reference"): 1e-12,
     ("float64", "gradient", "reference"): 1e-12,
     ("float64", "forward", "torch"): 1e-12,

@@ -1,4 +1,5 @@
-// The activations that a gate, a candidate or an output may have (ONNX's set): the value, and the derivative as a
+// The activations that a gate, a candidate or an output may have (ONNX's set, and what its `clip` makes of two of
+// them): the value, and the derivative as a
 // function of the value. Whoever adds one adds it here, and its name in the Python side's list. Included only by the
 // files that are compiled once per instruction set.
 #ifndef GATEWORK_ACTIVATION_H
@@ -21,7 +22,9 @@ enum ActivationKind : int32_t {
   kElu = 8,              // x >= 0: x, else alpha (e^x - 1); alpha >= 0
   kSoftsign = 9,         // x / (1 + |x|)
   kSoftplus = 10,        // log(1 + e^x)
-  kActivations = 11
+  kClippedSigmoid = 11,  // sigmoid of x kept in -alpha..alpha; alpha > 0
+  kClippedTanh = 12,     // tanh of x kept in -alpha..alpha; alpha > 0
+  kActivations = 13
 };
 
 GW_INLINE Vec magnitude(Vec x) { return from_bits(bits(x) & ~kSign); }
@@ -32,6 +35,14 @@ GW_INLINE Vec log1p_unit(Vec e) {
   Vec sum = splat(1.0f / 15.0f);
   for (int power = 13; power > 0; power -= 2) sum = sum * q + splat(1.0f / static_cast<float>(power));
   return splat(2.0f) * s * sum;
+}
+
+GW_INLINE Vec kept_within(Vec x, Vec bound) { return x < -bound ? -bound : x > bound ? bound : x; }  // NaN stays
+
+// slope where y lies between the values at both ends, else 0: there x was clipped.
+GW_INLINE Vec slope_between(Vec low, Vec y, Vec high, Vec slope) {
+  const Vec zero{};
+  return y <= low ? zero : y >= high ? zero : slope;
 }
 
 [[maybe_unused]] __attribute__((noinline)) Vec activate_any(const gw_activation& a, Vec x) {
@@ -59,6 +70,10 @@ GW_INLINE Vec log1p_unit(Vec e) {
       return x < zero ? alpha * expm1_negative(x) : x;
     case kSoftsign:
       return x / (one + magnitude(x));
+    case kClippedSigmoid:
+      return sigmoid(kept_within(x, alpha));
+    case kClippedTanh:
+      return hyperbolic_tangent(kept_within(x, alpha));
     default:  // softplus
       return (x < zero ? zero : x) + log1p_unit(exp_negative(-magnitude(x)));
   }
@@ -89,6 +104,10 @@ GW_INLINE Vec log1p_unit(Vec e) {
       const Vec rest = one - magnitude(y);
       return rest * rest;
     }
+    case kClippedSigmoid:
+      return slope_between(sigmoid(-alpha), y, sigmoid(alpha), y * (one - y));
+    case kClippedTanh:
+      return slope_between(hyperbolic_tangent(-alpha), y, hyperbolic_tangent(alpha), one - y * y);
     default:  // softplus: 1 - e^-y
       return -expm1_negative(-y);
   }

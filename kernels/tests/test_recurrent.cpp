@@ -84,6 +84,7 @@ constexpr gw_activation kSets[][3] = {
     {{9, 0, 0}, {8, 0.8f, 0}, {3, 0.5f, 0.1f}},  // softsign, elu, affine
     {{0, 0, 0}, {10, 0, 0}, {6, 1.2f, 0.8f}},    // sigmoid, softplus, scaled tanh
     {{3, 0.2f, 0.5f}, {5, 0.3f, 0}, {2, 0, 0}},  // affine, thresholded relu, relu
+    {{11, 0.5f, 0}, {12, 0.6f, 0}, {1, 0, 0}},   // clipped sigmoid, clipped tanh, tanh
 };
 enum Strides { kTimeFirst, kBatchFirst, kSlice };
 enum Drop { kNoDrop, kPerRow, kPerGate };
@@ -527,9 +528,9 @@ void check_refusals(const Cell& cell) {
       if (field < 5) CHECK(cell.pack(&shape, &plain, &weights, v) == GW_BAD_SIZE);
     }
   std::vector<gw_options> wrong(12, plain);
-  wrong[0].gate.kind = 11;
+  wrong[0].gate.kind = 13;
   wrong[1].candidate.kind = -1;
-  wrong[2].output.kind = 11;
+  wrong[2].output.kind = 13;
   wrong[3].zoneout_h = 1.5;
   wrong[4].zoneout_h = std::nan("");
   wrong[5].zoneout_c = -0.1;

@@ -63,6 +63,7 @@ constexpr gw_activation kSets[][3] = {
     {{0, 0, 0}, {10, 0, 0}, {6, 1.2f, 0.8f}},    // sigmoid, softplus, scaled tanh
     {{7, 0.2f, 0.5f}, {2, 0, 0}, {4, 0.1f, 0}},  // hard sigmoid, relu, leaky relu
     {{3, 0.2f, 0.5f}, {5, 0.3f, 0}, {2, 0, 0}},  // affine, thresholded relu, relu
+    {{11, 0.5f, 0}, {12, 0.6f, 0}, {1, 0, 0}},   // clipped sigmoid, clipped tanh, tanh
 };
 constexpr int kSmoothSets = 3;  // the first ones: no kink, at which a rounding could turn into another derivative
 

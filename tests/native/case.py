@@ -20,8 +20,16 @@ OF_LSTM = ("c0", "c_n", "dc_n", "dc", "dc0", "bias_c")
 INPUT_GRADIENTS = ("dx", "dh0", "dc0")
 SIZES = (1, 7, 63, 64, 65)
 STEPS_AND_ROWS = ((1, 1), (1, 7), (9, 1), (2, 3), (9, 7), (70, 13), (3, 300))
-KINKED = {"relu", "leaky_relu", "thresholded_relu", "hard_sigmoid", "elu"}
-UNBOUNDED = KINKED - {"hard_sigmoid"} | {"affine", "softplus"}
+KINKED = {
+    "relu",
+    "leaky_relu",
+    "thresholded_relu",
+    "hard_sigmoid",
+    "elu",
+    "clipped_sigmoid",
+    "clipped_tanh",
+}
+UNBOUNDED = KINKED - {"hard_sigmoid", "clipped_sigmoid", "clipped_tanh"} | {"affine", "softplus"}
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,16 @@ ACTIVATIONS: dict[Cell, tuple[Any, ...]] = {
         (("hard_sigmoid", 0.25, 0.4),),
     ),
 }
+CLIPPED: dict[
+    Cell, tuple[Any, ...]
+] = {  # not in all pairs, where layer norm finds their edges too often
+    "lstm": (
+        (("clipped_sigmoid", 0.4), ("clipped_tanh", 0.4), "tanh"),
+        ("sigmoid", "tanh", ("clipped_tanh", 0.3)),
+    ),
+    "gru": ((("clipped_sigmoid", 0.4), ("clipped_tanh", 0.4)),),
+    "rnn": ((("clipped_tanh", 0.4),),),
+}
 _OF_ALL: dict[str, tuple[Any, ...]] = {
     "layer_norm": (False, True), "zoneout_h": (0.0, 0.3), "training": (False, True),
     "drop": ("none", "rows", "gates"), "learned_h": (False, True),
@@ -188,6 +206,7 @@ def alone(cell: Cell) -> dict[str, dict[str, Any]]:
             found[f"{name}={value}"] = {name: value}
             if name in ("zoneout_h", "zoneout_c", "candidate_dropout"):
                 found[f"{name}={value} training"] = {name: value, "training": True}
+    found |= {f"activations={value}": {"activations": value} for value in CLIPPED[cell]}
     if cell == "lstm":
         found["P=1"] = {"P": 1}
         found["P=1, layer_norm"] = {"P": 1, "layer_norm": True}

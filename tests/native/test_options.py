@@ -22,7 +22,7 @@ def test_without_words_a_cell_is_torchs() -> None:
 
 
 def test_the_kinds_have_the_numbers_of_the_kernels_and_all_names_their_parameters() -> None:
-    assert [kind.number for kind in KINDS.values()] == list(range(11))
+    assert [kind.number for kind in KINDS.values()] == list(range(13))
     assert kind_of("hard_sigmoid") == (7, 0.2, 0.5)
     assert kind_of(("hard_sigmoid", 1)) == (7, 1.0, 0.5)
     assert kind_of(("affine", 2, -3.5)) == (3, 2.0, -3.5)
@@ -35,7 +35,8 @@ def test_the_kinds_have_the_numbers_of_the_kernels_and_all_names_their_parameter
         ("tanhh", "did you mean 'tanh'"), ("Sigmoid", "'sigmoid'"), ("", "known are"), (("tanh", 1.0), "no parameter"),
         (("elu", 1.0, 2.0), "has alpha"), (("affine", 1, 2, 3), "alpha and beta"), (("elu", -1), "0 or more"),
         (("leaky_relu", -0.1), "0 or more"), (("thresholded_relu", -0.1), "0 or more"),
-        (("scaled_tanh", 0), "alpha = 0"), (("affine", float("nan")), "finite"), (("affine", "1"), "expected a number"),
+        (("scaled_tanh", 0), "alpha = 0"), (("clipped_sigmoid", 0), "bound over 0"), (("clipped_tanh", -1), "over 0"),
+        (("affine", float("nan")), "finite"), (("affine", "1"), "expected a number"),
         (("affine", 1e300), "finite"), (("affine", True), "expected a number"), ((["a"], 1), "no activation"),
     ],
 )  # fmt: skip

@@ -22,6 +22,8 @@ CONSTANTS = [
     ("hard_sigmoid", 1 / 6),
     ("hard_sigmoid", -0.25, 0.5),
     ("elu", 0.5),
+    ("clipped_sigmoid", 0.4),
+    ("clipped_tanh", 2.0),
 ]
 EACH = pytest.mark.parametrize("given", CONSTANTS, ids=str)
 SPAN = [*np.linspace(-6, 6, 97), -50.0, -30.0, 21.0, 30.0, 50.0, 1e-9, -1e-9]
@@ -30,7 +32,7 @@ SPAN = [*np.linspace(-6, 6, 97), -50.0, -30.0, 21.0, 30.0, 50.0, 1e-9, -1e-9]
 def _values(given: tuple[str | float, ...]) -> torch.Tensor:
     """A span, and the kinks: 0, the threshold, and what meets 0 and 1 in hard_sigmoid."""
     _, alpha, beta = activation(*given)
-    kinks = [0.0, 1.0, 0.4, *((-beta / alpha, (1 - beta) / alpha) if alpha else ())]
+    kinks = [0.0, 1.0, 0.4, *((-beta / alpha, (1 - beta) / alpha) if alpha else ()), alpha, -alpha]
     return torch.tensor([*SPAN, *kinks], dtype=torch.float64, requires_grad=True)
 
 

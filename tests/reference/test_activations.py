@@ -20,6 +20,8 @@ GIVEN = [
     ("hard_sigmoid", 0.4, 0.1),
     ("hard_sigmoid", -0.4, 0.6),
     ("elu", 0.5),
+    ("clipped_sigmoid", 0.4),
+    ("clipped_tanh", 2.0),
 ]
 X = np.array([-30.0, -4.0, -1.3, -0.6, -0.02, 0.03, 0.31, 0.7, 1.7, 5.0, 30.0])
 
@@ -38,6 +40,8 @@ def _defined(f: Activation, x: float) -> float:
         "elu": lambda: x if x >= 0 else a * (math.exp(x) - 1),
         "softsign": lambda: x / (1 + abs(x)),
         "softplus": lambda: math.log(1 + math.exp(x)),
+        "clipped_sigmoid": lambda: 1 / (1 + math.exp(-min(a, max(-a, x)))),
+        "clipped_tanh": lambda: math.tanh(min(a, max(-a, x))),
     }[f.name]()
 
 
@@ -56,6 +60,10 @@ KINKS = [
     (("hard_sigmoid", 0.5, 0.5), 1.0, 0.0),
     (("hard_sigmoid", 0.5, 0.5), -1.0, 0.0),
     (("elu", 0.5), 0.0, 1.0),
+    (("clipped_sigmoid", 0.4), 0.4, 0.0),
+    (("clipped_sigmoid", 0.4), -0.4, 0.0),
+    (("clipped_tanh", 0.4), 0.4, 0.0),
+    (("clipped_tanh", 0.4), -0.4, 0.0),
 ]
 
 
@@ -81,6 +89,8 @@ def test_far_out_nothing_overflows() -> None:
         ("leaky_relu", -0.1),
         ("thresholded_relu", -1.0),
         ("scaled_tanh", 0.0),
+        ("clipped_sigmoid", 0.0),
+        ("clipped_tanh", -1.0),
     ],
     ids=str,
 )

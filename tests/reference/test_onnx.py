@@ -114,5 +114,15 @@ def test_activations(name: str) -> None:
     assert_close(activation((name, *constants))(x), y, "forward", "onnx", name)
 
 
-def test_only_affine_and_scaled_tanh_are_no_operators() -> None:
-    assert set(DEFAULTS) - set(OPERATORS) == {"affine", "scaled_tanh"}
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_a_clipped_activation_is_the_operator_after_clip(name: str) -> None:
+    x = np.random.default_rng(0).normal(size=(N, 50)) * 3
+    bounds = {"low": np.array(-0.75), "high": np.array(0.75)}
+    (clipped,) = _evaluate("Clip", {"x": x} | bounds, ["y"])
+    (y,) = _evaluate(OPERATORS[name], {"x": clipped}, ["y"])
+    assert_close(activation((f"clipped_{name}", 0.75))(x), y, "forward", "onnx", name)
+
+
+def test_only_these_are_no_operators() -> None:
+    others = {"affine", "scaled_tanh", "clipped_sigmoid", "clipped_tanh"}
+    assert set(DEFAULTS) - set(OPERATORS) == others

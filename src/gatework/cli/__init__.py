@@ -1,6 +1,7 @@
 """The command line: parses words, calls one function, prints. `main` is the entry point `gatework`.
 
     gatework demo | train forecast DATA | predict FOLDER DATA | score FOLDER DATA | look FOLDER |
+    export FOLDER --to onnx |
     data list | data get NAME
 
 Commands import what they need when they run, so that `gatework --help` loads neither torch nor NumPy.

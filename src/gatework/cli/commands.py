@@ -44,6 +44,7 @@ def build() -> typer.Typer:
     app.command()(ended(predict))
     app.command()(ended(score))
     app.command()(ended(look))
+    app.command()(ended(export))
     data = _group("Named public data sets.")
     data.command("list")(ended(list_data))
     data.command("get")(ended(get_data))
@@ -142,6 +143,24 @@ def look(folder: Folder) -> None:
     from gatework.look import report
 
     print(report(folder))
+
+
+def export(
+    source: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A trained folder, or a layer's .safetensors.")
+    ],
+    to: Annotated[str, typer.Option(metavar="FORM", help="The form: onnx.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file to write, by default FOLDER.onnx.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file if it is there.")
+    ] = False,
+) -> None:
+    """Write a model in the form of another framework, and compare its answers."""
+    from gatework.cli.exporting import run_export
+
+    run_export(source, to, out, overwrite=overwrite)
 
 
 def list_data() -> None:

@@ -28,6 +28,7 @@ EXTRAS = {
     "pandas": "train",
     "pooch": "train",
     "pyarrow": "train",
+    "onnx": "onnx",
 }
 
 

@@ -52,7 +52,8 @@ class LSTM(Recurrent):
         peephole: i and f see c, o sees c', each through a diagonal weight (Gers, Schraudolph & Schmidhuber 2002).
         coupled: f = 1 - i, so f has no weights (Greff et al. 2017).
         activations: of (gates, candidate, output), each a name or (name, alpha[, beta]): sigmoid, tanh, relu, affine,
-            leaky_relu, thresholded_relu, scaled_tanh, hard_sigmoid, elu, softsign, softplus.
+            leaky_relu, thresholded_relu, scaled_tanh, hard_sigmoid, elu, softsign, softplus, clipped_sigmoid,
+            clipped_tanh.
         cell_clip: c is held in [-cell_clip, cell_clip]; None is no bound (Sak, Senior & Beaufays 2014).
         forget_bias: the sum of both biases of f at creation; None leaves them as torch draws them.
         learned_state: the state at a start (no hx, or a reset) is not zeros but learned, per layer and direction.

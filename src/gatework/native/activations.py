@@ -1,6 +1,7 @@
 """The activations that a cell may have, by name, and the kernels' own sigmoid and tanh over an array.
 
-The set is ONNX's. Relative error of sigmoid and tanh: at most 2e-7 (header: gatework/activations.h).
+The set is ONNX's, and what its `clip` makes of sigmoid and tanh. Relative error of sigmoid and tanh: at most 2e-7
+(header: gatework/activations.h).
 """
 
 import ctypes
@@ -37,7 +38,10 @@ KINDS = {
     "elu": Kind(8, (1.0,)),  # alpha (exp(x) - 1) below 0
     "softsign": Kind(9),
     "softplus": Kind(10),
+    "clipped_sigmoid": Kind(11, (1.0,)),  # sigmoid of x kept in -alpha..alpha
+    "clipped_tanh": Kind(12, (1.0,)),  # tanh of x kept in -alpha..alpha
 }
+_BOUNDED = ("clipped_sigmoid", "clipped_tanh")
 _NOT_NEGATIVE = ("leaky_relu", "thresholded_relu", "elu")  # the derivative is told from the output
 
 
@@ -63,6 +67,8 @@ def kind_of(activation: Activation) -> tuple[int, float, float]:
     alpha, beta, *_ = (*(_number(name, each) for each in given), *kind.defaults[len(given) :], 0, 0)
     if name in _NOT_NEGATIVE and alpha < 0:
         raise OptionError(f"{name} has alpha = {alpha}; expected 0 or more")
+    if name in _BOUNDED and alpha <= 0:
+        raise OptionError(f"{name} has alpha = {alpha}; expected a bound over 0")
     if name == "scaled_tanh" and alpha == 0:
         raise OptionError("scaled_tanh has alpha = 0; expected another number")
     return kind.number, float(alpha), float(beta)

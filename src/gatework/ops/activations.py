@@ -1,7 +1,7 @@
-"""The activations that a gate can have: ONNX's set, in torch operations whose derivatives at kinks are the kernels'.
+"""The activations that a gate can have, ONNX's set and two with its `clip`, in torch operations.
 
 ONNX operators LSTM, GRU and RNN, attribute `activations`; the default constants are ours. What autograd gives at a kink
-is part of the meaning (hard_sigmoid 0 at both ends, elu 1 at 0), because a kernel knows only the output.
+is the kernels' and part of the meaning (hard_sigmoid 0 at both ends, elu 1 at 0): a kernel knows only the output.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ DEFAULTS: dict[str, tuple[float, ...]] = {
     "elu": (1.0,),
     "softsign": (),
     "softplus": (),
+    "clipped_sigmoid": (1.0,),
+    "clipped_tanh": (1.0,),
 }
 """Each name and the defaults of its constants; their order is the kernels' numbering."""
 
@@ -45,7 +47,8 @@ def apply(kind: Activation, a: Tensor) -> Tensor:
 
     sigmoid 1/(1+e^-a); tanh; relu max(0, a); affine alpha a + beta; leaky_relu a or alpha a where a < 0;
     thresholded_relu a where a > alpha, else 0; scaled_tanh alpha tanh(beta a); hard_sigmoid alpha a + beta held in
-    [0, 1]; elu a or alpha (e^a - 1) where a < 0; softsign a/(1+|a|); softplus log(1+e^a).
+    [0, 1]; elu a or alpha (e^a - 1) where a < 0; softsign a/(1+|a|); softplus log(1+e^a); clipped_sigmoid and
+    clipped_tanh of a held in [-alpha, alpha].
     """
     name, alpha, beta = kind
     if name == "sigmoid":
@@ -71,4 +74,8 @@ def apply(kind: Activation, a: Tensor) -> Tensor:
         return a / (1 + a.abs())
     if name == "softplus":
         return functional.softplus(a, threshold=40.0)  # torch's 20 leaves an error of 2e-9
+    if name == "clipped_sigmoid":
+        return functional.hardtanh(a, -alpha, alpha).sigmoid()
+    if name == "clipped_tanh":
+        return functional.hardtanh(a, -alpha, alpha).tanh()
     raise ValueError(f"{name!r} is not an activation; there are {', '.join(DEFAULTS)}")

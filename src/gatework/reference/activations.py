@@ -1,6 +1,7 @@
-"""The squashing functions: ONNX's set (operators LSTM, GRU and RNN), each with its slope as a function of its output.
+"""The squashing functions: ONNX's set (operators LSTM, GRU and RNN) and what their `clip` makes of sigmoid and tanh.
 
-From the output, because that is what forward keeps. At a kink the slope is the one stated in `Activation.slope`.
+Each with its slope as a function of its output, because that is what forward keeps. At a kink the slope is the one
+stated in `Activation.slope`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ DEFAULTS: dict[str, tuple[float, float]] = {  # name: alpha, beta
     "elu": (1.0, 0.0),
     "softsign": (0.0, 0.0),
     "softplus": (0.0, 0.0),
+    "clipped_sigmoid": (1.0, 0.0),
+    "clipped_tanh": (1.0, 0.0),
 }
+BOUNDED = ("clipped_sigmoid", "clipped_tanh")
 Given = str | tuple[str] | tuple[str, float] | tuple[str, float, float]
 
 
@@ -58,6 +62,10 @@ class Activation(NamedTuple):
             return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0)))
         if name == "softsign":
             return x / (1.0 + np.abs(x))
+        if name == "clipped_sigmoid":
+            return sigmoid(np.clip(x, -alpha, alpha))
+        if name == "clipped_tanh":
+            return np.tanh(np.clip(x, -alpha, alpha))
         return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))  # softplus: log(1 + e^x)
 
     def slope(self, y: Array) -> Array:
@@ -83,6 +91,10 @@ class Activation(NamedTuple):
             return np.where(y < 0, y + alpha, 1.0)  # 1 at 0
         if name == "softsign":
             return (1.0 - np.abs(y)) ** 2
+        if name in BOUNDED:  # 0 at both ends
+            low, high = self(np.array([-alpha, alpha]))
+            inside = y * (1.0 - y) if name == "clipped_sigmoid" else 1.0 - y**2
+            return np.where((y > low) & (y < high), inside, 0.0)
         return -np.expm1(-y)  # softplus: 1 - e^-y
 
 
@@ -95,7 +107,7 @@ def activation(given: Given) -> Activation:
     """Reads a name or (name, alpha[, beta]); what is not said has the default of `DEFAULTS`.
 
     Raises OptionError for an unknown name and for constants whose slope is no function of the output: alpha below 0
-    (leaky_relu, thresholded_relu, elu), alpha 0 (scaled_tanh).
+    (leaky_relu, thresholded_relu, elu), alpha 0 (scaled_tanh); and for alpha 0 or below where that is a bound.
     """
     name, *constants = (given,) if isinstance(given, str) else given
     if name not in DEFAULTS:
@@ -103,6 +115,8 @@ def activation(given: Given) -> Activation:
     alpha, beta = (*constants, *DEFAULTS[name][len(constants) :])
     if name in ("leaky_relu", "thresholded_relu", "elu") and not alpha >= 0:
         raise OptionError(f"{name} has alpha={alpha}; alpha must be 0 or more")
+    if name in BOUNDED and not alpha > 0:
+        raise OptionError(f"{name} has alpha={alpha}; alpha must be over 0")
     if name == "scaled_tanh" and alpha == 0:
         raise OptionError("scaled_tanh has alpha=0, which is the constant 0; choose another alpha")
     return Activation(name, alpha, beta)

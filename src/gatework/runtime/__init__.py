@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gatework.runtime.exporting import export
     from gatework.runtime.forecast import ForecastRuntime
     from gatework.runtime.forecast_stream import ForecastState, ForecastStream
     from gatework.runtime.layer import LayerRuntime
@@ -24,6 +25,7 @@ _HOME = {
     "LayerRuntime": "layer",
     "State": "state",
     "Streams": "streams",
+    "export": "exporting",
     "load": "loading",
 }
 
@@ -34,6 +36,7 @@ __all__ = [
     "LayerRuntime",
     "State",
     "Streams",
+    "export",
     "load",
 ]
 

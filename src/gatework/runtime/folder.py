@@ -200,7 +200,8 @@ def _head(path: Path) -> dict[str, Any]:
     """The tables of options.toml, which is there and of a format that we read."""
     if not path.is_dir():
         what = "this is a file" if path.exists() else "there is no such folder"
-        raise FormatError(f"{what}; expected a trained folder", path=path)
+        wanted = "expected a trained folder, or a layer's .safetensors file"
+        raise FormatError(f"{what}; {wanted}", path=path)
     if not is_trained(path):
         unfinished = (path / "checkpoints").is_dir()
         repair = (

@@ -14,6 +14,11 @@ from gatework.runtime.layer import LayerRuntime
 _RUNTIMES = {"forecast": ForecastRuntime}
 
 
+def is_layer(path: str | os.PathLike[str]) -> bool:
+    """Whether this is the file of a layer, and not the folder of a task."""
+    return Path(path).is_file() and Path(path).suffix == ".safetensors"
+
+
 def load(path: str | os.PathLike[str]) -> ForecastRuntime | LayerRuntime:
     """What answers for a trained folder or layer, without torch.
 
@@ -28,7 +33,7 @@ def load(path: str | os.PathLike[str]) -> ForecastRuntime | LayerRuntime:
         >>> load("my-model").predict("measurements.csv")["forecast"]  # doctest: +SKIP
         array([102.3, 104.1, 101.8])
     """
-    if Path(path).is_file():
+    if is_layer(path):
         return LayerRuntime.load(path)
     task = str(task_of(path))
     if task not in _RUNTIMES:

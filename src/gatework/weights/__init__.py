@@ -14,6 +14,8 @@ from gatework.weights.moved import Compared, Moved
 if TYPE_CHECKING:
     from gatework.weights.file import load, save
     from gatework.weights.keras_models import from_keras, to_keras
+    from gatework.weights.onnx_export import to_onnx
+    from gatework.weights.onnx_import import from_onnx
     from gatework.weights.state_dict import from_state_dict
     from gatework.weights.torch_modules import from_torch, load_into, to_torch
 
@@ -24,23 +26,27 @@ __all__ = [
     "Stack",
     "Weights",
     "from_keras",
+    "from_onnx",
     "from_state_dict",
     "from_torch",
     "load",
     "load_into",
     "save",
     "to_keras",
+    "to_onnx",
     "to_torch",
 ]
 
 _WHERE = {
     "from_keras": "keras_models",
+    "from_onnx": "onnx_import",
     "from_state_dict": "state_dict",
     "from_torch": "torch_modules",
     "load": "file",
     "load_into": "torch_modules",
     "save": "file",
     "to_keras": "keras_models",
+    "to_onnx": "onnx_export",
     "to_torch": "torch_modules",
 }
 
