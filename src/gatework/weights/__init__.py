@@ -13,6 +13,7 @@ from gatework.weights.moved import Compared, Moved
 
 if TYPE_CHECKING:
     from gatework.weights.file import load, save
+    from gatework.weights.flax_params import from_flax, to_flax
     from gatework.weights.keras_models import from_keras, to_keras
     from gatework.weights.state_dict import from_state_dict
     from gatework.weights.torch_modules import from_torch, load_into, to_torch
@@ -23,23 +24,27 @@ __all__ = [
     "Moved",
     "Stack",
     "Weights",
+    "from_flax",
     "from_keras",
     "from_state_dict",
     "from_torch",
     "load",
     "load_into",
     "save",
+    "to_flax",
     "to_keras",
     "to_torch",
 ]
 
 _WHERE = {
+    "from_flax": "flax_params",
     "from_keras": "keras_models",
     "from_state_dict": "state_dict",
     "from_torch": "torch_modules",
     "load": "file",
     "load_into": "torch_modules",
     "save": "file",
+    "to_flax": "flax_params",
     "to_keras": "keras_models",
     "to_torch": "torch_modules",
 }
