@@ -1,13 +1,16 @@
-"""Flax's parameters: gates, biases and forms by their shapes here; `test_flax_itself.py` has Flax compute with them."""
+"""Flax's parameters, both ways; the judge is what Flax answered when flax_recorded.py ran (or test_flax_itself.py)."""
 
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from gatework import weights
 from gatework.errors import OptionError
 from gatework.weights.flax_cells import FUNCTIONS
+from tests.weights.flax_recorded import CELLS as FLAX_CELLS
+from tests.weights.flax_recorded import PLACE, nested
 from tests.weights.stacks import CELLS, alike, assert_same_bits, random_stack
 
 
@@ -24,6 +27,16 @@ def test_through_flax_and_back(cell: str, layers: int, directions: int, form: An
     if cell != "gru":
         alike(back.result, stack, bias="sum")
     alike(weights.from_flax(weights.to_flax(back.result, form=form).result).result, back.result)
+
+
+@pytest.mark.parametrize("kind", ["linen", "linen both", "nnx"])
+@pytest.mark.parametrize("name", FLAX_CELLS)
+def test_answers_are_those_that_flax_gave(kind: str, name: str) -> None:
+    case, tensors = f"{kind} {name}", load_file(PLACE)
+    found = weights.from_flax(nested(tensors, f"{case}/params")).result
+    y = found(tensors[f"{case}/x"].transpose(1, 0, 2)).y.transpose(1, 0, 2)
+    assert np.abs(tensors[f"{case}/y"]).max() > 0.3
+    np.testing.assert_allclose(y, tensors[f"{case}/y"], rtol=0, atol=1e-6)
 
 
 def test_every_gate_finds_its_place() -> None:
