@@ -1,6 +1,6 @@
 """Flax computes with what `to_flax` gives, and what its own layers are born with arrives here; needs flax and jax.
 
-They are no part of the test environment (700 MB); CONTRIBUTING.md says how to run this file.
+They are no part of the test environment (750 MB); CONTRIBUTING.md says how to run this file.
 """
 
 from typing import Any

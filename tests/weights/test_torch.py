@@ -51,6 +51,12 @@ def test_one_bias_becomes_two() -> None:
     assert_same_bits(weights.from_torch(out.result).result, stack)
 
 
+def test_masked_outputs_of_torch_are_zeros() -> None:
+    note = 'masked_output="carry" stays behind'
+    assert note in str(weights.to_torch(random_stack("gru", masked_output="carry")))
+    assert note not in str(weights.to_torch(random_stack("gru")))
+
+
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
 @pytest.mark.parametrize("house", [torch.nn, gatework])
 def test_single_cells(house: Any, name: str) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,7 +110,7 @@ def to_torch(stack: Stack, *, batch_first: bool = False) -> Moved[torch.nn.Modul
     if stack.masked_output == "zero":
         return moved
     note = 'masked_output="carry" stays behind: pad_packed_sequence pads with zeros'
-    return moved._replace(notes=(*moved.notes, note))
+    return replace(moved, notes=(*moved.notes, note))
 
 
 def load_into(stack: Stack, module: torch.nn.Module) -> Moved[Any]:
