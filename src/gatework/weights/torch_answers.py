@@ -1,6 +1,7 @@
-"""What a torch module answers to a question, on its own device, as an `Answer` on arrays.
+"""What a torch module answers to a question, as an `Answer` on arrays.
 
-In its own dtype, but for the halves: a copy of those is widened to float32, or rounding would hide what is wrong.
+On the CPU and in its own dtype, but for the halves, which are widened to float32: what an accelerator or a half rounds
+away would hide what is wrong.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ def compare_module(stack: Stack, module: Any, ours: bool, single: bool) -> Compa
     """
     import torch
 
-    dtype = next(module.parameters()).dtype
-    if dtype.itemsize < 4:
-        module = copy.deepcopy(module).float()
+    like = next(module.parameters())
+    dtype = like.dtype
+    if dtype.itemsize < 4 or like.device.type != "cpu":
+        wide = torch.float32 if dtype.itemsize < 4 else dtype
+        module = copy.deepcopy(module).to("cpu", wide)
     asked = question(stack, lengths=not single)
     modes = [(each, each.training) for each in module.modules()]
     module.eval()
