@@ -25,6 +25,7 @@ ROOMS = [
     "runtime",
     "tasks",
     "train",
+    "weights",
 ]
 LONGEST_EXAMPLE = 6
 

@@ -12,7 +12,7 @@ from tests.contracts.tree import ROOT, SOURCE, python_files, short
 
 HEAVY = (
     "torch", "lightning", "keras", "matplotlib", "pandas", "polars", "pyarrow", "narwhals",
-    "pooch", "jinja2", "typer", "fastapi",
+    "pooch", "jinja2", "typer", "fastapi", "onnx", "jax", "flax", "h5py",
 )  # fmt: skip
 ALLOWED = {
     "": {"numpy", "safetensors"},
@@ -65,7 +65,7 @@ def test_importing_the_package_loads_no_extra():
     assert loaded_by("import gatework").isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("room", ["native", "data", "metrics", "options", "runtime"])
+@pytest.mark.parametrize("room", ["native", "data", "metrics", "options", "runtime", "weights"])
 def test_a_ground_floor_room_loads_no_extra(room: str):
     assert loaded_by(f"import gatework.{room}").isdisjoint(HEAVY)
 

@@ -24,11 +24,12 @@ def random_stack(
     sizes: tuple[int, ...] = (),
     width: int = I,
     seed: int = 0,
+    scale: float = 0.5,
     residual: bool = False,
     masked_output: Any = "zero",
     **options: Any,
 ) -> Stack:
-    """A stack with the named weights beside those that it needs, all of them standard normal times 0.5."""
+    """A stack with the named weights beside those that it needs, all of them standard normal times scale."""
     draw = np.random.default_rng(seed)
     found = []
     for k in range(layers):
@@ -41,7 +42,7 @@ def random_stack(
             tuple(
                 Direction(
                     Weights(**{
-                        name: (0.5 * draw.standard_normal(shape)).astype(np.float32)
+                        name: (scale * draw.standard_normal(shape)).astype(np.float32)
                         for name, shape in shapes.items()
                         if name in wanted
                     }),

@@ -183,32 +183,3 @@ def test_reports_say_what_stays_behind() -> None:
     backwards = weights.from_keras(layer).result
     assert weights.to_keras(backwards).result.go_backwards
     alike(weights.from_keras(weights.to_keras(backwards).result).result, backwards)
-
-
-def through_torch(stack: weights.Stack) -> weights.Stack:
-    return weights.from_torch(weights.to_torch(stack).result).result
-
-
-def through_keras(stack: weights.Stack) -> weights.Stack:
-    found = weights.from_keras(weights.to_keras(stack).result)
-    parts = [each.result for each in (found.values() if isinstance(found, dict) else [found])]
-    layers = tuple(layer for part in parts for layer in part.layers)
-    return weights.Stack(stack.cell, layers, masked_output=parts[-1].masked_output)
-
-
-CHAIN = [through_torch, through_keras]  # the houses that weights pass through before they return
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("having", [(), ("b_ih", "b_hh")])
-def test_a_journey_ends_where_it_began(
-    cell: str, layers: int, directions: int, having: tuple[str, ...]
-) -> None:
-    stack = random_stack(cell, layers=layers, directions=directions, having=having, seed=9)
-    found = stack
-    for through in (*CHAIN, through_torch):
-        found = through(found)
-    alike(found, stack, bias="both" if cell == "gru" or not having else "sum")
-    assert_same_bits(found, stack)

@@ -246,8 +246,8 @@ def test_archives_that_are_none_are_refused(tmp_path: Path) -> None:
         (lambda: members(path, CONFIG, H5, "/etc/evil"), "leads out"),
         (lambda: members(path, *map(str, range(2000))), "2000 members"),
         (lambda: members(path, CONFIG), "must be in it once"),
-        (lambda: members(path, CONFIG, H5, content=b"\0" * 10**8, kind=zipfile.ZIP_DEFLATED), "20 times"),
-        (lambda: members(path, CONFIG, H5, content=b"0", kind=zipfile.ZIP_LZMA), "does not use|20 times"),
+        (lambda: members(path, CONFIG, H5, content=b"\0" * 10**8, kind=zipfile.ZIP_DEFLATED), "many times"),
+        (lambda: members(path, CONFIG, H5, content=b"0", kind=zipfile.ZIP_LZMA), "does not use"),
         (lambda: members(path, CONFIG, H5, content=b"[" * (1 << 25)), "larger than"),
     ):  # fmt: skip
         with pytest.raises(FormatError, match=why):

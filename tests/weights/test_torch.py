@@ -51,6 +51,12 @@ def test_one_bias_becomes_two() -> None:
     assert_same_bits(weights.from_torch(out.result).result, stack)
 
 
+def test_masked_outputs_of_torch_are_zeros() -> None:
+    note = 'masked_output="carry" stays behind'
+    assert note in str(weights.to_torch(random_stack("gru", masked_output="carry")))
+    assert note not in str(weights.to_torch(random_stack("gru")))
+
+
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
 @pytest.mark.parametrize("house", [torch.nn, gatework])
 def test_single_cells(house: Any, name: str) -> None:
@@ -95,10 +101,11 @@ def test_stacks_of_ours(more: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_other_dtypes_are_judged_in_their_own(dtype: torch.dtype) -> None:
-    found = weights.from_torch(torch.nn.GRU(3, 4, dtype=dtype))
+@pytest.mark.parametrize("house", [torch.nn, gatework])
+def test_other_dtypes(house: Any, dtype: torch.dtype) -> None:
+    found = weights.from_torch(house.GRU(3, 4, dtype=dtype))
     assert str(dtype).removeprefix("torch.") in found.compared.judge
-    assert found.compared.difference < (1e-6 if dtype == torch.float64 else 2e-2)
+    assert found.compared.difference < 1e-6
     assert any("from float64" in n or "from bfloat16" in n for n in found.notes)
 
 

@@ -13,6 +13,7 @@ from gatework.weights.moved import Compared, Moved
 
 if TYPE_CHECKING:
     from gatework.weights.file import load, save
+    from gatework.weights.flax_params import from_flax, to_flax
     from gatework.weights.keras_models import from_keras, to_keras
     from gatework.weights.onnx_export import to_onnx
     from gatework.weights.onnx_import import from_onnx
@@ -25,6 +26,7 @@ __all__ = [
     "Moved",
     "Stack",
     "Weights",
+    "from_flax",
     "from_keras",
     "from_onnx",
     "from_state_dict",
@@ -32,12 +34,14 @@ __all__ = [
     "load",
     "load_into",
     "save",
+    "to_flax",
     "to_keras",
     "to_onnx",
     "to_torch",
 ]
 
 _WHERE = {
+    "from_flax": "flax_params",
     "from_keras": "keras_models",
     "from_onnx": "onnx_import",
     "from_state_dict": "state_dict",
@@ -45,6 +49,7 @@ _WHERE = {
     "load": "file",
     "load_into": "torch_modules",
     "save": "file",
+    "to_flax": "flax_params",
     "to_keras": "keras_models",
     "to_onnx": "onnx_export",
     "to_torch": "torch_modules",

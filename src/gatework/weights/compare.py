@@ -52,16 +52,21 @@ def question(stack: Stack, *, states: bool = True, lengths: bool = True) -> Ques
     )
 
 
-def compare(stack: Stack, asked: Question, theirs: Answer, judge: str) -> Compared:
-    """How far the stack, with products in float32, is from the other side's answer to the same question.
+def compare(
+    stack: Stack, asked: Question, theirs: Answer, judge: str, *, rounded: bool = False
+) -> Compared:
+    """How far the stack is from the other side's answer to the same question.
 
     Args:
-        stack: ours.
+        stack: ours; its products are in float32 for this.
         asked: the question.
         theirs: y, and those of the states that the other side gives; their tuples may be empty.
         judge: name and version of the other side.
+        rounded: the other side rounds the products as the stack's precision says, so ours does too.
     """
-    ours = in_float32(stack)(asked.x, asked.h0, asked.c0, lengths=asked.lengths)
+    ours = (stack if rounded else in_float32(stack))(
+        asked.x, asked.h0, asked.c0, lengths=asked.lengths
+    )
     pairs: list[tuple[Any, Any]] = [(ours.y, theirs.y)]
     for mine, other in ((ours.h_n, theirs.h_n), (ours.c_n, theirs.c_n)):
         pairs += list(zip(mine, other, strict=True)) if other else []

@@ -87,10 +87,13 @@ def precisions(stack: Stack) -> tuple[str, ...]:
 
 def in_float32(stack: Stack) -> Stack:
     """The same stack with products in float32."""
-    if precisions(stack) == ("float32",):
-        return stack
+    return stack if precisions(stack) == ("float32",) else in_precision(stack, "float32")
+
+
+def in_precision(stack: Stack, precision: str) -> Stack:
+    """The same stack with its products in one precision."""
     layers = tuple(
-        tuple(one._replace(options={**one.options, "precision": "float32"}) for one in layer)
+        tuple(one._replace(options={**one.options, "precision": precision}) for one in layer)
         for layer in stack.layers
     )
     return Stack(stack.cell, layers, stack.residual, stack.masked_output)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -66,14 +66,12 @@ def save(stack: Stack, path: str | os.PathLike[str]) -> Path:
         "checksum": _checksum(tensors),
     }
     data = packed(tensors, {"gatework": json.dumps(head)})
-    handle, beside = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
+    beside = target.with_name(f".writing-{uuid.uuid4().hex}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        beside.write_bytes(data)
         os.replace(beside, target)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    finally:
+        beside.unlink(missing_ok=True)
     return target
 
 

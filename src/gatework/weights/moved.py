@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 Thing = TypeVar("Thing")
@@ -29,7 +30,8 @@ class Compared(NamedTuple):
         return self.difference <= _ALIKE * max(self.largest, 1.0)
 
 
-class Moved(NamedTuple, Generic[Thing]):
+@dataclass(frozen=True, eq=False)
+class Moved(Generic[Thing]):
     """A conversion; `print` it.
 
     Attributes:

@@ -1,7 +1,12 @@
-"""What a torch module answers to a question, in its own dtype and on its own device, as an `Answer` on arrays."""
+"""What a torch module answers to a question, as an `Answer` on arrays.
+
+On the CPU and in its own dtype, but for the halves, which are widened to float32: what an accelerator or a half rounds
+away would hide what is wrong.
+"""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -22,6 +27,11 @@ def compare_module(stack: Stack, module: Any, ours: bool, single: bool) -> Compa
     """
     import torch
 
+    like = next(module.parameters())
+    dtype = like.dtype
+    if dtype.itemsize < 4 or like.device.type != "cpu":
+        wide = torch.float32 if dtype.itemsize < 4 else dtype
+        module = copy.deepcopy(module).to("cpu", wide)
     asked = question(stack, lengths=not single)
     modes = [(each, each.training) for each in module.modules()]
     module.eval()
@@ -32,10 +42,10 @@ def compare_module(stack: Stack, module: Any, ours: bool, single: bool) -> Compa
     finally:
         for each, training in modes:
             each.training = training
-    dtype = str(next(module.parameters()).dtype).removeprefix("torch.")
     judge = ("gatework's layer on " if ours else "") + f"torch {torch.__version__}"
-    judge += "" if dtype == "float32" else f" in {dtype}"
-    return compare(stack, asked, theirs, judge)
+    judge += "" if dtype == torch.float32 else f" in {dtype}".replace("torch.", "")
+    judge += ", widened" if dtype.itemsize < 4 else ""
+    return compare(stack, asked, theirs, judge, rounded=ours and dtype.itemsize <= 4)
 
 
 def _ask_torch(module: Any, asked: Question) -> Answer:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from gatework.weights.features import (
     CLASSES,
     described,
     features,
+    in_precision,
     notes_on_precision,
+    precisions,
     refuse,
 )  # fmt: skip
 from gatework.weights.moved import Moved
@@ -103,7 +106,11 @@ def to_torch(stack: Stack, *, batch_first: bool = False) -> Moved[torch.nn.Modul
         bidirectional=stack.directions == 2,
         **more,
     )
-    return load_into(stack, module.eval())
+    moved = load_into(stack, module.eval())
+    if stack.masked_output == "zero":
+        return moved
+    note = 'masked_output="carry" stays behind: pad_packed_sequence pads with zeros'
+    return replace(moved, notes=(*moved.notes, note))
 
 
 def load_into(stack: Stack, module: torch.nn.Module) -> Moved[Any]:
@@ -137,19 +144,22 @@ def load_into(stack: Stack, module: torch.nn.Module) -> Moved[Any]:
                 added.append(name)
             else:
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
-    notes = [described(stack), _note_on_gates(stack), *notes_on_precision(stack)]
+    notes = [described(stack), _note_on_gates(stack)]
+    same = kind.ours and precisions(stack) == (module.precision,)
+    notes += [] if same else notes_on_precision(stack)
     notes += [f"zero, for the stack has none: {', '.join(added)}"] if added else []
     if kind.ours and not kind.single and module.masked_output != stack.masked_output:
         notes.append(f"the module keeps its masked_output, {module.masked_output!r}")
     notes += notes_on_module(module, torch.float32, next(module.parameters()).dtype)
-    stack = stack_of_module(stack, module, kind)
-    return Moved(module, tuple(notes), compare_module(stack, module, kind.ours, kind.single))
+    compared = compare_module(_as_in(module, stack, kind), module, kind.ours, kind.single)
+    return Moved(module, tuple(notes), compared)
 
 
-def stack_of_module(stack: Stack, module: Any, kind: Kind) -> Stack:
-    """The stack with the module's way of masked outputs, in which torch's are zero."""
+def _as_in(module: Any, stack: Stack, kind: Kind) -> Stack:
+    """The stack with the module's masked outputs, which are zero in torch's, and with its precision."""
     masked = module.masked_output if kind.ours and not kind.single else "zero"
-    return Stack(stack.cell, stack.layers, stack.residual, masked)
+    found = Stack(stack.cell, stack.layers, stack.residual, masked)
+    return in_precision(found, module.precision if kind.ours else "float32")
 
 
 def _check_fit(stack: Stack, kind: Kind, module: Any) -> None:
