@@ -38,11 +38,13 @@ _EVERYTHING: dict[str, Any] = {
     "weight_dropout": 0.2,
 }
 _SMOOTH = ("softsign", ("scaled_tanh", 1.7, 0.6), "softplus")
+_CLIPPED = (("clipped_sigmoid", 0.6), ("clipped_tanh", 0.7))
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "lstm": [
         *_SHARED,
         *_OF_GATES,
         {"activations": _SMOOTH},
+        {"activations": (*_CLIPPED, "tanh")},
         {"proj_size": 3},
         {"peephole": True},
         {"coupled": True},
@@ -59,6 +61,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         *_SHARED,
         *_OF_GATES,
         {"activations": ("hard_sigmoid", ("elu", 0.7))},
+        {"activations": _CLIPPED},
         {"reset_after": False},
         {"reset_after": False, "layer_norm": True},
         {"reset_after": False, "recurrent_dropout": 0.4, "recurrent_dropout_per_gate": True},

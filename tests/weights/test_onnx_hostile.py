@@ -139,6 +139,18 @@ def test_a_state_whose_origins_double_is_no_constant() -> None:
     assert "pass h0" in str(moved)
 
 
+def test_many_operators_may_not_multiply_one_weight(monkeypatch: Any) -> None:
+    monkeypatch.setattr("gatework.weights.onnx_import._ROOM", 1 << 20)
+    model = one_rnn(
+        [weight((1, 200, 30), name="W"), weight((1, 200, 200), name="R")], hidden_size=200
+    )
+    for _ in range(40):
+        model.graph.node.append(model.graph.node[0])
+    refused(model, "far more memory than the model")
+    del model.graph.node[10:]
+    assert len(from_onnx(model)) == 10
+
+
 def external(folder: Path, location: str, **place: Any) -> Path:
     """A model whose W lies in another file."""
     tensor = TensorProto(data_type=1, dims=[1, 2, 3], data_location=TensorProto.EXTERNAL)

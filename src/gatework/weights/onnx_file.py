@@ -78,6 +78,25 @@ def read_bytes(path: Path, offset: int = 0, length: int | None = None) -> bytes:
     return content
 
 
+def size_of(source: Source) -> int:
+    """Bytes of a model and of the files beside it that it names, as far as they lie on the disk."""
+    named = {
+        entry.value
+        for tensor in source.model.graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    size, folder = source.model.ByteSize(), source.folder
+    if folder is None:
+        return size
+    for location in named:
+        found = external_file(folder, location, source.path).stat()
+        size += min(
+            found.st_size, getattr(found, "st_blocks", 1 << 40) * 512
+        )  # a sparse file has few
+    return size
+
+
 def external_file(folder: Path, location: Any, path: str | None) -> Path:
     """The file of external data, which must lie inside the model's folder and be reached without links.
 

@@ -13,7 +13,7 @@ from gatework.errors import FormatError, GateworkError
 from gatework.native.stack import Direction, Stack
 from gatework.weights.moved import Compared, Moved
 from gatework.weights.onnx_activations import read
-from gatework.weights.onnx_file import Source, read_model
+from gatework.weights.onnx_file import Source, read_model, size_of
 from gatework.weights.onnx_gates import OPERATORS, from_operator
 from gatework.weights.onnx_graph import Graph
 from gatework.weights.onnx_judge import NO_JUDGE, Feeds, compared
@@ -22,6 +22,8 @@ from gatework.weights.onnx_walk import recurrent_nodes
 
 _SIZES = ((1, 1), (7, 3))  # steps and rows of the comparison
 _OPSET = 14
+_ROOM = 1 << 29  # bytes that the weights of all operators may take, and
+_SHARE = 16  # how often they may take those of the model
 _LARGEST = 1 << 30  # bytes of weights that one model for the comparison may have
 _NOT_FOR_THE_JUDGE = ("layout", "output_sequence")
 
@@ -58,8 +60,12 @@ def from_onnx(
 
 def _found(source: Source, given: Mapping[str, NDArray[Any]]) -> dict[str, Moved[Stack]]:
     found: dict[str, Moved[Stack]] = {}
+    left = _ROOM + _SHARE * size_of(source)
     for one in recurrent_nodes(source, given):
         node = read_node(one, source)
+        left -= sum(array.nbytes for array in node.weights.values())
+        if left < 0:
+            raise FormatError("its operators take far more memory than the model", path=source.path)
         try:
             stack = _stack(node)
         except FormatError as error:
