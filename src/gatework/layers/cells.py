@@ -244,7 +244,7 @@ class RNNCell(SingleStep):
         self._build(device, dtype, unknown)
 
     def _wanted(self, mistakes: Mistakes) -> object:
-        return rnn.wanted_activations(self.nonlinearity, self.activations, mistakes)
+        return rnn.wanted_activations(self.nonlinearity, self._given_activations, mistakes)
 
     def forward(
         self, input: Tensor, hx: Tensor | None = None, *, dropout_mask: Tensor | None = None

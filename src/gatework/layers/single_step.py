@@ -59,7 +59,7 @@ class SingleStep(FamilyModule):
         self.bias = bias
         self.zoneout_h = zoneout_h
         self.layer_norm = layer_norm
-        self.activations = activations
+        self._given_activations = activations
 
     def _build(
         self,
@@ -69,14 +69,17 @@ class SingleStep(FamilyModule):
     ) -> None:
         """Checks what the constructors stored, and makes the parameters; torch's names exist as None where off."""
         self._verify(unknown)
-        I, H = self.input_size, self.hidden_size  # noqa: E741
-        own = {"peephole": self.peephole, "learned_state": False}
-        self._shapes = direction_shapes(self._options(), I, H, bias=self.bias, **own)
+        self._derive()
         for name in dict.fromkeys(("weight_ih", "weight_hh", "bias_ih", "bias_hh", *self._shapes)):
             shape = self._shapes.get(name)
             value = None if shape is None else torch.empty(shape, device=device, dtype=dtype)
             self.register_parameter(name, None if value is None else nn.Parameter(value))
         self.reset_parameters()
+
+    def _derive(self) -> None:
+        I, H = self.input_size, self.hidden_size  # noqa: E741
+        own = {"peephole": self.peephole, "learned_state": False}
+        self._shapes = direction_shapes(self._options(), I, H, bias=self.bias, **own)
 
     def reset_parameters(self) -> None:
         """Draws every parameter anew: weights and biases in torch's order, so that the same seed gives torch's."""
