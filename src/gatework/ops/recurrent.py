@@ -186,11 +186,11 @@ def _way(
 
 def _rounded(inputs: Inputs, options: Options, batch_first: bool, trace: bool) -> LayerResult:
     """Products in bfloat16. The kernels take and give float32, so bfloat16 tensors are widened, which is exact, and the
-    outputs rounded where the tensors or autocast are bfloat16; a trace stays float32."""
+    outputs of bfloat16 tensors rounded; a trace stays float32. What autocast wants is rounded by the layers."""
     x, h0, c0, weights, drop, *rest = inputs
     options = _as_run(x, options)
-    narrow = x.dtype == torch.bfloat16 or torch_state.autocasts_to_bfloat16(x)
-    if x.dtype == torch.bfloat16:
+    narrow = x.dtype == torch.bfloat16
+    if narrow:
         wide = tuple(Weights(*map(_wide, w)) for w in weights)  # pyright: ignore[reportArgumentType]
         inputs = Inputs(x.float(), _wide(h0), _wide(c0), wide, tuple(map(_wide, drop)), *rest)
     with _in_weight_dtype(x):

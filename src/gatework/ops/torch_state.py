@@ -84,7 +84,12 @@ def has_values(t: Tensor) -> bool:
 
 def autocasts_to_bfloat16(t: Tensor) -> bool:
     """An autocast region that asks for bfloat16 is active for the device of t."""
-    return autocast_is_on(t) and torch.get_autocast_dtype(t.device.type) == torch.bfloat16
+    return autocast_is_on(t) and autocast_dtype(t) == torch.bfloat16
+
+
+def autocast_dtype(t: Tensor) -> torch.dtype:
+    """What autocast asks for on the device of t."""
+    return torch.get_autocast_dtype(t.device.type)
 
 
 def autocast_is_on(t: Tensor) -> bool:
