@@ -127,11 +127,11 @@ def test_loading(name: str) -> None:
         change(given)
         return [str(module.load_state_dict(given, assign=assign)), module(x), *module.parameters()]
 
+    wrong = {weight(name): torch.ones(2, 3)}
     for assign in (False, True):
         same(name, lambda m, a=assign: loaded(m, a))
         same(name, lambda m, a=assign: loaded(m, a, lambda d: d.pop(weight(name))))
         same(name, lambda m, a=assign: loaded(m, a, lambda d: d.update(own=torch.ones(1))))
-        wrong = {weight(name): torch.ones(2, 3)}
         same(name, lambda m, a=assign: loaded(m, a, lambda d: d.update(wrong)))
 
 
