@@ -28,6 +28,13 @@ LENGTHS = torch.tensor([6, 1, 3, 6, 2])
 LABELS = torch.tensor([0, 1, 1, 0, 1])
 
 
+@pytest.fixture(autouse=True)
+def flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opacus sets a flag of cuDNN, which torch.testing._internal, where another test has loaded it, forbids."""
+    known = torch.backends.ContextProp.__set__.__globals__
+    monkeypatch.setitem(known, "__allow_nonbracketed_mutation_flag", True)
+
+
 class Network(nn.Module):
     """Embedding, recurrent layer, linear; reads outputs, states and lengths."""
 
