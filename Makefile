@@ -4,6 +4,7 @@
 #   make build                        the compiled library into src/, for work on the kernels
 #   make kernel-test                  kernel tests under the sanitizers
 #   make bench-peers                  an environment with all peers              make bench    speed against the peers
+#   make real-networks                trained networks of Python packages, before and after
 #   make arm-test                     kernel tests on ARM, under emulation, and their values against this processor's
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
@@ -28,10 +29,12 @@ BENCH ?=
 RESULTS ?= benchmarks/results
 OUT ?= gatework-demo
 
-.PHONY: help demo test check format-check lint types imports contracts format bench bench-peers build kernel-test arm-test broken-test tools clean
+NETWORKS ?= build/networks
+
+.PHONY: help demo test check format-check lint types imports contracts format bench bench-peers real-networks build kernel-test arm-test broken-test tools clean
 
 help:
-	@sed -n '2,7s/^# *//p' Makefile
+	@sed -n '2,8s/^# *//p' Makefile
 
 demo: $(VENV)/train.stamp
 	@$(BIN)/gatework demo --out $(OUT)
@@ -73,6 +76,12 @@ bench: $(if $(wildcard $(PEERS)/bench.stamp),bench-peers,$(VENV)/test.stamp)
 	  $(BENCH_PYTHON) -m benchmarks.$$each --out $(RESULTS)/$$each.json $(BENCH) || exit 1; \
 	done
 	$(if $(filter benchmarks/results,$(RESULTS)),$(BENCH_PYTHON) -m benchmarks.page)
+
+# The packages alone: what they need beside their networks (sound files, corpora) is large, and not read.
+real-networks: $(VENV)/test.stamp
+	@test -e $(NETWORKS)/ready || { $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps \
+	  -c constraints.txt --target $(NETWORKS) g2p-en Resemblyzer silero-vad && touch $(NETWORKS)/ready; }
+	@PYTHONPATH=$(NETWORKS):. $(BIN)/python -m benchmarks.real_networks
 
 build: | $(if $(wildcard $(CMAKE)),,$(VENV)/dev.stamp)
 	$(CMAKE) -S . -B build/develop -DCMAKE_BUILD_TYPE=Release

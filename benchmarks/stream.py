@@ -192,10 +192,11 @@ def _onnx(weights: Any, x: Any, threads: int) -> dict[str, Any]:
     model = to_onnx(Stack("lstm", ((Direction(Weights(*weights)),),)), states=True).result
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    names = [each.name for each in session.get_inputs()]
+    names = ("x", "h0", "c0")
     given, state = x[None], [np.zeros((1, 1, x.shape[1]), np.float32)] * 2
     last: list[Any] = [None]
 

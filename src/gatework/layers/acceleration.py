@@ -212,8 +212,6 @@ def _replace(
     if whole is not None:
         return whole, changed
     for path, parent in list(model.named_modules()):
-        if isinstance(parent, torch.jit.ScriptModule):
-            continue
         for name, child in _children(parent):
             other = instead(f"{path}.{name}" if path else name, child)
             if other is not None:
@@ -222,7 +220,12 @@ def _replace(
 
 
 def _children(parent: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """All of them by every name: named_children leaves out a second name of the same module."""
+    """All of them by every name: named_children leaves out a second name of the same module.
+
+    Those of TorchScript are TorchScript too: looked at, and named where they are recurrent, but never replaced.
+    """
+    if isinstance(parent, torch.jit.ScriptModule):
+        return parent.named_children()
     return (
         (name, child) for name, child in list(vars(parent)["_modules"].items()) if child is not None
     )

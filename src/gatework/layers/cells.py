@@ -16,6 +16,7 @@ from gatework.layers import gru, lstm, rnn
 from gatework.layers.arguments import ActivationGiven, Mistakes
 from gatework.layers.parameters import set_forget_bias
 from gatework.layers.single_step import WHOLE_SEQUENCES, SingleStep
+from gatework.layers.symbolic import as_one_node, is_symbolic
 from gatework.ops.path import Path
 
 State = tuple[Tensor, Tensor]
@@ -109,6 +110,8 @@ class LSTMCell(SingleStep):
         Raises:
             ShapeError: a shape, dtype, device or weight does not fit.
         """
+        if is_symbolic(input):
+            return as_one_node(self, input, hx=hx, dropout_mask=dropout_mask)
         h, c = self._step(input, _pair(hx), dropout_mask)
         return h, c
 
@@ -181,6 +184,8 @@ class GRUCell(SingleStep):
         Raises:
             ShapeError: a shape, dtype, device or weight does not fit.
         """
+        if is_symbolic(input):
+            return as_one_node(self, input, hx=hx, dropout_mask=dropout_mask)
         return self._step(input, _single(hx), dropout_mask)[0]
 
     def path_of(
@@ -244,7 +249,7 @@ class RNNCell(SingleStep):
         self._build(device, dtype, unknown)
 
     def _wanted(self, mistakes: Mistakes) -> object:
-        return rnn.wanted_activations(self.nonlinearity, self.activations, mistakes)
+        return rnn.wanted_activations(self.nonlinearity, self._given_activations, mistakes)
 
     def forward(
         self, input: Tensor, hx: Tensor | None = None, *, dropout_mask: Tensor | None = None
@@ -256,6 +261,8 @@ class RNNCell(SingleStep):
         Raises:
             ShapeError: a shape, dtype, device or weight does not fit.
         """
+        if is_symbolic(input):
+            return as_one_node(self, input, hx=hx, dropout_mask=dropout_mask)
         return self._step(input, _single(hx), dropout_mask)[0]
 
     def path_of(

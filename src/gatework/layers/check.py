@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from gatework.errors import ShapeError
-from gatework.ops.torch_state import autocast_is_on
+from gatework.ops.family import Cell
+from gatework.ops.torch_state import autocast_dtype, autocast_is_on
 
 
 def check_input(
@@ -42,23 +42,21 @@ def check_input(
     )
 
 
-def check_pair(hx: object, batched: bool) -> tuple[Tensor, Tensor] | None:
-    """hx as (h_0, c_0), both with a batch axis; None stays None."""
-    if hx is None:
+def autocast_result(
+    cell: Cell, x: Tensor, state: Tensor | None, weight: Tensor, single_step: bool
+) -> torch.dtype | None:
+    """The dtype that torch's layer gives under autocast; None where autocast is off or the weights are of another kind.
+
+    On the CPU torch has autocast's own dtype for its RNN and, in bfloat16, its LSTM; the others mix the gates with the
+    state as it was given, of which a float32 one wins.
+    """
+    if not autocast_is_on(x) or weight.dtype != torch.float32:
         return None
-    if not isinstance(hx, (tuple, list)) or len(cast("Sequence[object]", hx)) != 2:
-        raise ShapeError(f"hx must be the pair (h_0, c_0), got {type(hx).__name__}")
-    h0, c0 = cast("Sequence[object]", hx)
-    if not isinstance(h0, Tensor) or not isinstance(c0, Tensor):
-        kinds = f"({type(h0).__name__}, {type(c0).__name__})"
-        raise ShapeError(f"hx must be a pair of tensors (h_0, c_0), got {kinds}")
-    axes = 3 if batched else 2
-    if h0.dim() != axes or c0.dim() != axes:
-        raise ShapeError(
-            f"For {'batched 3' if batched else 'unbatched 2'}-D input, hx and cx should also be "
-            f"{axes}-D but got ({h0.dim()}-D, {c0.dim()}-D) tensors"
-        )
-    return (h0, c0) if batched else (h0.unsqueeze(1), c0.unsqueeze(1))
+    low = autocast_dtype(x)
+    fused = cell == "lstm" and low == torch.bfloat16 and not single_step
+    if cell == "rnn" or fused or x.device.type != "cpu":
+        return low
+    return torch.promote_types(low, x.dtype if state is None else state.dtype)
 
 
 def check_state(state: Tensor, shape: tuple[int, ...], like: Tensor, which: str) -> Tensor:

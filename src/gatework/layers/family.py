@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from torch import nn
 
@@ -12,6 +12,7 @@ from gatework.layers.arguments import ActivationGiven, Mistakes, is_number
 from gatework.ops.family import Activation, Cell, Options, Precision
 
 _RATES = ("zoneout_h", "zoneout_c")
+_DERIVED = ("_activations", "_shapes", "_form")
 _SWITCHES = (
     "bias",
     "layer_norm",
@@ -37,7 +38,6 @@ class FamilyModule(nn.Module):
     peephole: bool = False
     coupled: bool = False
     reset_after: bool = True
-    activations: Sequence[ActivationGiven] | None = ()
     cell_clip: float | None = None
     forget_bias: float | None = None
     learned_state: bool = False
@@ -47,6 +47,8 @@ class FamilyModule(nn.Module):
     recurrent_dropout_mode: Literal["variational", "candidate"] = "variational"
     recompute: bool = False
     precision: Precision = "float32"
+    # not `activations`: under that name Opacus keeps what flows into a module
+    _given_activations: Sequence[ActivationGiven] | None = ()
     _activations: tuple[Activation, ...]
 
     def _constructor(self) -> Mapping[str, inspect.Parameter]:
@@ -54,6 +56,21 @@ class FamilyModule(nn.Module):
         own = next(each for each in type(self).__mro__ if "_cell" in vars(each))
         named = inspect.signature(own).parameters
         return {k: p for k, p in named.items() if p.kind is not inspect.Parameter.VAR_KEYWORD}
+
+    def _derive(self) -> None:
+        """Makes what follows from the attributes alone, under names of `_DERIVED`."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What was given and learned: files hold no class of ours, and outlive what follows from it."""
+        return {name: value for name, value in vars(self).items() if name not in _DERIVED}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        mistakes = Mistakes()
+        self._activations = mistakes.activations(self._wanted(mistakes), self._roles)
+        mistakes.report()
+        self._derive()
 
     def _verify(self, unknown: Iterable[str]) -> None:
         """Raises every mistake in the attributes, and in the keywords that the constructor does not know, at once."""
@@ -77,7 +94,7 @@ class FamilyModule(nn.Module):
 
     def _wanted(self, mistakes: Mistakes) -> object:
         """The activations as they were given."""
-        return self.activations
+        return self._given_activations
 
     def _check_forget_bias(self, mistakes: Mistakes) -> None:
         given = self.forget_bias
@@ -97,7 +114,8 @@ class FamilyModule(nn.Module):
     def _own_words(self) -> list[str]:
         """The options that torch does not have, as repr shows them: those that are on."""
         keywords = [p for p in self._constructor().values() if p.kind is p.KEYWORD_ONLY]
-        given = [(p.name, getattr(self, p.name), p.default) for p in keywords]
+        kept = {"activations": "_given_activations"}
+        given = [(p.name, getattr(self, kept.get(p.name, p.name)), p.default) for p in keywords]
         return [f"{name}={value!r}" for name, value, default in given if value != default]
 
     def _options(self) -> Options:

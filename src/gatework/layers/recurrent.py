@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from gatework.errors import ShapeError
-from gatework.layers import check, states
+from gatework.layers import check, per_sample, states
 from gatework.layers.drawn import drop_between, drop_weights, masks_of_h
 from gatework.layers.masked import add_where_it_happens, repeat_last_output
 from gatework.layers.packed import Unpacked, pack_like, unpack
 from gatework.layers.parameters import collect
 from gatework.layers.stack import Stack
 from gatework.layers.states import States
+from gatework.layers.symbolic import as_one_node, is_symbolic
 from gatework.ops import random, recurrent
 from gatework.ops.family import Options, Weights, draws, gates
 from gatework.ops.path import Path
@@ -26,7 +28,10 @@ from gatework.ops.trace import LayerTrace
 
 
 class _Call(NamedTuple):
-    """A checked call: x with three axes, the states or None, the weights of each layer and direction, the flags."""
+    """A checked call: x with three axes, the states or None, the weights of each layer and direction, the flags.
+
+    rounded_to: the dtype that autocast wants of the results; None leaves them.
+    """
 
     x: Tensor
     states: States | None
@@ -36,6 +41,7 @@ class _Call(NamedTuple):
     reset: Tensor | None
     batch_first: bool
     batched: bool
+    rounded_to: torch.dtype | None
 
     def before(self, layer: int) -> tuple[Tensor | None, Tensor | None]:
         """h0 and c0 of a layer, [D, N, .]; None where there is none."""
@@ -87,10 +93,15 @@ class Recurrent(Stack):
         Raises:
             ShapeError: a shape, dtype, device, length or weight does not fit.
         """
+        if is_symbolic(input):
+            steps = {"lengths": lengths, "mask": mask, "reset": reset}
+            return as_one_node(self, input, hx=hx, **steps, return_trace=return_trace or None)
         if isinstance(input, PackedSequence):
             self._refuse_with_packed(lengths, mask, reset)
             return self._forward_packed(input, hx, return_trace)
         call = self._arrange(input, hx, lengths, mask, reset)
+        if per_sample.is_sampled(self):
+            return self._forward_sampled(call, input, hx, return_trace)
         y, last, traces = self._run(call, return_trace)
         if not call.batched:
             y = y.squeeze(1)
@@ -99,6 +110,23 @@ class Recurrent(Stack):
             traces = [_each(trace, lambda v: v.transpose(1, 2)) for trace in traces]
         state = states.give(last, self._form, call.batched)
         return (y, state, traces) if return_trace else (y, state)
+
+    def _forward_sampled(self, call: _Call, input: Tensor, hx: Any, return_trace: bool) -> Any:
+        """With the gradients of every sample, for Opacus."""
+        if return_trace or not call.batched:
+            raise ShapeError(
+                f"{self._get_name()}: under Opacus's hooks a call has a batch axis and no return_trace"
+            )
+        rows = 0 if call.batch_first else 1
+        given = {
+            "input": (input, rows),
+            "hx": (hx, 1),
+            "lengths": (call.lengths, 0),
+            "mask": (call.mask, rows),
+            "reset": (call.reset, rows),
+        }
+        states = (1, 1) if self._cell == "lstm" else 1
+        return per_sample.run(self, given, (rows, states), input.shape[rows])
 
     def _forward_packed(self, packed: PackedSequence, hx: Any, return_trace: bool) -> Any:
         unpacked = unpack(packed)
@@ -179,7 +207,11 @@ class Recurrent(Stack):
         if self.masked_output == "carry":
             D = len(call.weights[0])
             y = repeat_last_output(y, D, call.lengths, call.mask, call.batch_first)
-        return y, tuple([*part] for part in zip(*ends, strict=True)), traces
+        last = tuple([*part] for part in zip(*ends, strict=True))
+        dtype = call.rounded_to
+        if dtype is not None:
+            y, last = y.to(dtype), tuple([v.to(dtype) for v in part] for part in last)
+        return y, last, traces
 
     def _masks_h(self) -> bool:
         """Whether h is masked in this mode: the variational recurrent dropout."""
@@ -240,15 +272,26 @@ class Recurrent(Stack):
         if length == 0:
             raise ShapeError("the input has 0 steps, expected sequence length to be larger than 0")
         before = states.check(given, self._form, rows, x)
-        return _Call(x, before, weights, lengths, mask, reset, batch_first, batched)
+        dtype = self._rounded_to(input, given, weights)
+        return _Call(x, before, weights, lengths, mask, reset, batch_first, batched, dtype)
 
     def _arrange_packed(self, packed: PackedSequence, unpacked: Unpacked, hx: Any) -> _Call:
         """Checks a call whose rows are in the packed order: time first, with lengths."""
         x, weights = self._fitting(unpacked.x)
         form = self._form
-        before = states.check(states.read(hx, form, batched=True), form, x.shape[1], x)
+        given = states.read(hx, form, batched=True)
+        before = states.check(given, form, x.shape[1], x)
         before = None if before is None else states.permuted(before, packed.sorted_indices)
-        return _Call(x, before, weights, unpacked.lengths, None, None, False, True)
+        dtype = self._rounded_to(packed.data, given, weights)
+        return _Call(x, before, weights, unpacked.lengths, None, None, False, True, dtype)
+
+    def _rounded_to(
+        self, x: Tensor, given: states.Given | None, weights: list[list[Weights]]
+    ) -> torch.dtype | None:
+        """The dtype of the results under autocast, which is that of torch's layer for this input and state."""
+        state = None if given is None else given[-1]
+        state = state[0] if isinstance(state, list) else state
+        return check.autocast_result(self._cell, x, state, weights[0][0].w_ih, single_step=False)
 
     def _fitting(self, x: Tensor) -> tuple[Tensor, list[list[Weights]]]:
         """The input in the dtype of the weights, and the weights of each layer and direction."""

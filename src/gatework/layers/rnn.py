@@ -142,4 +142,4 @@ class RNN(Recurrent):
         self._build(device, dtype, unknown)
 
     def _wanted(self, mistakes: Mistakes) -> object:
-        return wanted_activations(self.nonlinearity, self.activations, mistakes)
+        return wanted_activations(self.nonlinearity, self._given_activations, mistakes)

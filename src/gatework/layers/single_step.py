@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gatework.errors import ShapeError
-from gatework.layers import check
+from gatework.layers import check, per_sample
 from gatework.layers.arguments import ActivationGiven
 from gatework.layers.family import FamilyModule
 from gatework.layers.parameters import collect, direction_shapes, draw
@@ -59,7 +59,7 @@ class SingleStep(FamilyModule):
         self.bias = bias
         self.zoneout_h = zoneout_h
         self.layer_norm = layer_norm
-        self.activations = activations
+        self._given_activations = activations
 
     def _build(
         self,
@@ -69,14 +69,17 @@ class SingleStep(FamilyModule):
     ) -> None:
         """Checks what the constructors stored, and makes the parameters; torch's names exist as None where off."""
         self._verify(unknown)
-        I, H = self.input_size, self.hidden_size  # noqa: E741
-        own = {"peephole": self.peephole, "learned_state": False}
-        self._shapes = direction_shapes(self._options(), I, H, bias=self.bias, **own)
+        self._derive()
         for name in dict.fromkeys(("weight_ih", "weight_hh", "bias_ih", "bias_hh", *self._shapes)):
             shape = self._shapes.get(name)
             value = None if shape is None else torch.empty(shape, device=device, dtype=dtype)
             self.register_parameter(name, None if value is None else nn.Parameter(value))
         self.reset_parameters()
+
+    def _derive(self) -> None:
+        I, H = self.input_size, self.hidden_size  # noqa: E741
+        own = {"peephole": self.peephole, "learned_state": False}
+        self._shapes = direction_shapes(self._options(), I, H, bias=self.bias, **own)
 
     def reset_parameters(self) -> None:
         """Draws every parameter anew: weights and biases in torch's order, so that the same seed gives torch's."""
@@ -86,13 +89,28 @@ class SingleStep(FamilyModule):
         self, input: Tensor, hx: Sequence[Tensor] | None, dropout_mask: Tensor | None
     ) -> list[Tensor]:
         """The states after the step, laid out like the input: [h] or [h, c]."""
+        if per_sample.is_sampled(self) and input.dim() == 2:
+            return self._sampled_step(input, hx, dropout_mask)
         x, states, weights, drop = self._arrange(input, hx, dropout_mask)
         options = self._options()
         seeds = random.new_seed(1) if draws(options) else None
         h0, c0 = (*states, None, None)[:2]
         _, h, c, _ = recurrent.layer(x, h0, c0, [weights], options, drop=[drop], seeds=seeds)
         after = [h[0]] if c is None else [h[0], c[0]]  # of [N, H]
+        state = None if hx is None else hx[-1]
+        dtype = check.autocast_result(self._cell, input, state, weights.w_ih, single_step=True)
+        after = after if dtype is None else [v.to(dtype) for v in after]
         return after if input.dim() == 2 else [v[0] for v in after]
+
+    def _sampled_step(
+        self, input: Tensor, hx: Sequence[Tensor] | None, dropout_mask: Tensor | None
+    ) -> list[Tensor]:
+        """With the gradients of every sample, for Opacus."""
+        lstm = self._cell == "lstm"
+        state = None if hx is None else tuple(hx) if lstm else hx[0]
+        given = {"input": (input, 0), "hx": (state, 0), "dropout_mask": (dropout_mask, 0)}
+        found = per_sample.run(self, given, (0, 0) if lstm else 0, len(input))
+        return list(found) if lstm else [found]
 
     def _path(
         self, input: Tensor, hx: Sequence[Tensor] | None, dropout_mask: Tensor | None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gatework.layers.arguments import ActivationGiven, Mistakes
 from gatework.layers.family import FamilyModule
@@ -62,7 +62,7 @@ class Stack(FamilyModule):
         self.zoneout_h = zoneout_h
         self.weight_dropout = weight_dropout
         self.layer_norm = layer_norm
-        self.activations = activations
+        self._given_activations = activations
         self.learned_state = learned_state
         self.residual = residual
         self.masked_output = masked_output
@@ -85,12 +85,15 @@ class Stack(FamilyModule):
                 "use more layers or a Dropout behind this one",
                 stacklevel=3,
             )
-        self._shapes = self._parameter_shapes()
-        self._form = self._make_form()
+        self._derive()
         for k, layer in enumerate(self._shapes):
             for suffix in self._suffixes(k):
                 register(self, layer, suffix, device, dtype)
         self.reset_parameters()
+
+    def _derive(self) -> None:
+        self._shapes = self._parameter_shapes()
+        self._form = self._make_form()
 
     def _check(self, mistakes: Mistakes) -> None:
         super()._check(mistakes)
@@ -151,11 +154,27 @@ class Stack(FamilyModule):
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
         """The parameters of each layer and direction, in torch's order."""
-        return [
-            [getattr(self, name + suffix) for name in layer]
-            for k, layer in enumerate(self._shapes)
-            for suffix in self._suffixes(k)
-        ]
+        return [[getattr(self, name) for name in layer] for layer in self._all_weights]
+
+    @property
+    def mode(self) -> str:
+        """torch's word for the cell: "LSTM", "GRU", "RNN_TANH" or "RNN_RELU"."""
+        kind = f"_{getattr(self, 'nonlinearity', '')}" if self._cell == "rnn" else ""
+        return (self._cell + kind).upper()
+
+    @property
+    def _all_weights(self) -> list[list[str]]:
+        """The names of `all_weights`. Code that was written for torch's layers reads this and the next two."""
+        every = enumerate(self._shapes)
+        return [[n + suffix for n in layer] for k, layer in every for suffix in self._suffixes(k)]
+
+    @property
+    def _flat_weights_names(self) -> list[str]:
+        return [name for layer in self._all_weights for name in layer]
+
+    @property
+    def _flat_weights(self) -> list[Tensor]:
+        return [getattr(self, name) for name in self._flat_weights_names]
 
     def flatten_parameters(self) -> None:
         """Does nothing: there is no flat copy to refresh. Kept because callers of torch's layers call it."""

@@ -1,7 +1,8 @@
 """`torch.ops.gatework.lstm`, `gru`, `rnn` and their backwards: shape rules, gradients, and the short cut.
 
 The backward is an operator of its own, so that compile, export and opcheck see both. A backward that must itself be
-differentiable (create_graph=True) recomputes through ops/composed.py. In plain eager calls the operator's own functions
+differentiable or is transformed (create_graph=True, vmap, tangents) recomputes through ops/composed.py. Where there is
+no kernel the operators run the composed scan inside (ops/opaque.py). In plain eager calls the operator's own functions
 are called through one autograd.Function, which saves the dispatcher's 50 to 100 microseconds a step.
 """
 
@@ -14,12 +15,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gatework.ops import composed, kernel
+from gatework.ops import kernel, opaque, torch_state
 from gatework.ops.call import Inputs, Outputs, Saved, Upstream, has_gates, norm_floats
 from gatework.ops.family import Cell, Options
 from gatework.ops.signature import CELLS, FLOATS, PLACES, flat, nested, options_of, settings_of
 from gatework.ops.torch_state import is_watched
-from gatework.ops.trace import BLOCK, slots, to_saved
+from gatework.ops.trace import BLOCK, slots
 
 Maybe = Tensor | None
 
@@ -41,13 +42,14 @@ class _Call(NamedTuple):
 def call(inputs: Inputs, options: Options, batch_first: bool, trace: bool) -> Outputs:
     """The operator, by the shortest way that this call allows; gates, c and norms mean something only with a trace.
 
-    With options.recompute only the inputs are kept for backward, except with a trace, which holds the gates anyway.
+    With options.recompute, or without a kernel, only the inputs are kept for backward, except with a trace, which holds
+    the gates anyway.
     """
     tensors = flat(inputs)
     records = torch.is_grad_enabled() and any(
         t is not None and t.requires_grad for t in tensors[:FLOATS]
     )
-    keep = trace or (records and not options.recompute)
+    keep = trace or (records and not options.recompute and opaque.has_kernel(inputs.x))
     if is_watched():
         return _dispatched(tensors, options, batch_first, keep)
     if not records:
@@ -75,8 +77,8 @@ def _dispatched(
     return Outputs(y, h_n, None, gates, None, norms)
 
 
-def _or_empty(t: Maybe) -> Tensor:
-    return torch.empty(0, dtype=torch.float32, device="cpu") if t is None else t
+def _or_empty(t: Maybe, like: Tensor) -> Tensor:
+    return like.new_empty(0) if t is None else t
 
 
 def _remember(ctx: Any, call: _Call, tensors: Sequence[Maybe], saved: Saved | None) -> None:
@@ -100,7 +102,7 @@ def _gradients(ctx: Any, grads: Upstream) -> list[Maybe]:
     needs = ctx.needs_input_grad[ctx.before : ctx.before + call.floats]
     if all([g is None for g in grads]):
         return [None] * call.floats
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() or _is_transformed(grads):
         return _differentiable(ctx, grads, needs)
     tensors, saved = _recall(ctx)
     if is_watched():
@@ -110,9 +112,29 @@ def _gradients(ctx: Any, grads: Upstream) -> list[Maybe]:
     for k, need in zip(where, needs, strict=True):
         wanted[k] = need
     inputs = nested(call.where, tensors)
-    every = kernel.backward(grads, inputs, saved, call.options, call.batch_first, wanted)
+    every = _pull_back(grads, inputs, saved, call.options, call.batch_first, wanted)
     # there is nothing of a second direction that the call did not have
     return [every[k] if k < len(every) else None for k in where]
+
+
+def _pull_back(
+    grads: Upstream,
+    inputs: Inputs,
+    saved: Saved | None,
+    options: Options,
+    batch_first: bool,
+    wanted: Sequence[bool],
+) -> list[Maybe]:
+    if opaque.has_kernel(inputs.x):
+        return kernel.backward(grads, inputs, saved, options, batch_first, wanted)
+    return opaque.backward(grads, inputs, options, batch_first, wanted)
+
+
+def _is_transformed(grads: Upstream) -> bool:
+    """The gradients carry a batch axis of vmap or tangents, which the kernels would not see."""
+    if torch_state.is_transformed():
+        return True
+    return any(torch_state.is_dual(g) or torch_state.is_batched(g) for g in grads)
 
 
 def _dispatched_backward(
@@ -139,44 +161,13 @@ def _differentiable(ctx: Any, grads: Upstream, needs: Sequence[bool]) -> list[Ma
     """The same gradients as a differentiable function of the inputs and of `grads`."""
     call, (kept, _) = ctx.call, _recall(ctx)
     # views, so that an input which depends on another one gets its own share only
-    views: list[Any] = [t.view_as(t) if t is not None and t.requires_grad else t for t in kept]
-    outputs = through_composed(nested(call.where, views), call.options, call.batch_first)
-    sent = zip((outputs.y, *outputs[1:5]), grads, strict=True)
-    pairs = [(o, g) for o, g in sent if o is not None and g is not None]
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        views: list[Any] = [t.view_as(t) if t is not None and t.requires_grad else t for t in kept]
+        outputs = opaque.through_composed(nested(call.where, views), call.options, call.batch_first)
     leaves = [t for t, need in zip(views, needs, strict=False) if need]
-    found = iter(
-        torch.autograd.grad(
-            [o for o, _ in pairs],
-            leaves,
-            [g for _, g in pairs],
-            create_graph=True,
-            allow_unused=True,
-        )
-    )
+    found = iter(opaque.pulled_back(outputs, grads, leaves, create_graph=again))
     return [next(found) if need else None for need in needs]
-
-
-def through_composed(inputs: Inputs, options: Options, batch_first: bool) -> Outputs:
-    """What the operator gives with keep=True, by torch operations; no norms."""
-    x, h0, c0, weights, drop, seeds, lengths, mask, reset = inputs
-    if batch_first:
-        x = x.transpose(0, 1)
-        mask, reset = (None if t is None else t.transpose(0, 1) for t in (mask, reset))
-    y, h_n, c_n, trace = composed.layer(
-        x,
-        h0,
-        c0,
-        weights,
-        options,
-        drop=drop or None,
-        seeds=seeds,
-        lengths=lengths,
-        mask=mask,
-        reset=reset,
-    )
-    assert trace is not None
-    y = y.transpose(0, 1) if batch_first else y
-    return Outputs(y, h_n, c_n, *to_saved(trace, options), None)
 
 
 class _Eager(torch.autograd.Function):
@@ -212,8 +203,9 @@ def _define(cell: Cell) -> tuple[Any, Any]:
     def run(*args: Any) -> tuple[Tensor, ...]:
         *settings, batch_first, keep = args[count:]
         inputs = nested(places, args[:count])
-        found = kernel.forward(inputs, options_of(cell, settings), batch_first, keep)
-        return tuple(_or_empty(getattr(found, name)) for name in of.outputs)
+        compute = kernel.forward if opaque.has_kernel(inputs.x) else opaque.forward
+        found = compute(inputs, options_of(cell, settings), batch_first, keep)
+        return tuple(_or_empty(getattr(found, name), inputs.x) for name in of.outputs)
 
     def run_backward(*args: Any) -> list[Tensor]:
         sent, rest = args[: len(of.upstream)], args[len(of.upstream) :]
@@ -230,11 +222,9 @@ def _define(cell: Cell) -> tuple[Any, Any]:
         for k, want in zip(places, wanted, strict=False):
             every[k] = want
         inputs = nested(places, rest[:count])
-        found = kernel.backward(
-            grads, inputs, saved, options_of(cell, settings), batch_first, every
-        )
+        found = _pull_back(grads, inputs, saved, options_of(cell, settings), batch_first, every)
         ordered = [found[k] if k < len(found) else None for k in places[:floats]]
-        return [_or_empty(g) for g, want in zip(ordered, wanted, strict=True) if want]
+        return [_or_empty(g, inputs.x) for g, want in zip(ordered, wanted, strict=True) if want]
 
     def fake(*args: Any) -> tuple[Tensor, ...]:
         *settings, batch_first, keep = args[count:]
@@ -272,14 +262,12 @@ def _define(cell: Cell) -> tuple[Any, Any]:
         run,
         mutates_args=(),
         schema=of.forward(),
-        device_types="cpu",
     )
     backward = torch.library.custom_op(
         f"gatework::{cell}_backward",
         run_backward,
         mutates_args=(),
         schema=of.backward(),
-        device_types="cpu",
     )
     forward.register_fake(fake)
     backward.register_fake(fake_backward)
@@ -303,11 +291,12 @@ def _shapes(
     Hb = -(-H // BLOCK)
     shapes: dict[str, tuple[Any, ...]] = {"y": (a, b, D * R), "h_n": (D, N, R), "c_n": (D, N, H)}
     shapes |= dict.fromkeys(("gates", "c", "norms"), (0,))
-    if keep and has_gates(options):
+    fused = opaque.has_kernel(inputs.x)
+    if keep and has_gates(options) and (fused or options.cell != "rnn"):
         shapes["gates"] = (D, T, N, slots(options), Hb * BLOCK)
     if keep and is_lstm:
         shapes["c"] = (D, T, N, Hb * BLOCK)
-    if keep and options.layer_norm:
+    if keep and options.layer_norm and fused:
         P = 0 if w.w_hr is None else R
         shapes["norms"] = (D, T, N, norm_floats(options, int(H), int(P)))
     return shapes

@@ -72,12 +72,25 @@ def dropout_mask(
     if torch.device(device).type == "cpu" and kernels_can_draw(seed):
         mask = native.dropout_mask(tuple(shape), p, int(seed))
         return torch.from_numpy(mask).to(dtype)
+    if torch_state.is_compiled() and torch.device(device).type == "cpu" and not WHY_NO_KERNELS:
+        return _drawn_by_kernels(seed, [*shape], p).to(dtype)
     size = math.prod(shape)
     place = torch.arange(-(-size // 32) * _LANES, device=device)
     words = philox((place & _LOW, place >> 32, 0, _ARRAY), seed.reshape(()).to(device))
     # element e = 32 q + 8 w + lane takes word w of counter 8 q + lane
     drawn = torch.stack([word.view(-1, _LANES) for word in words], dim=1)  # [q, 4, 8]
     return _factor(drawn.flatten()[:size].view(tuple(shape)), p, dtype)
+
+
+# one node of a compiled graph: a compiler takes half a minute over the rounds of Philox
+@torch.library.custom_op("gatework::dropout_mask", mutates_args=(), device_types="cpu")
+def _drawn_by_kernels(seed: Tensor, shape: Sequence[int], p: float) -> Tensor:
+    return torch.from_numpy(native.dropout_mask(tuple(shape), p, int(seed)))
+
+
+@_drawn_by_kernels.register_fake
+def _shape_of_mask(seed: Tensor, shape: Sequence[int], p: float) -> Tensor:  # pyright: ignore[reportUnusedFunction]
+    return seed.new_empty(shape, dtype=torch.float32)
 
 
 def kernels_can_draw(seed: Tensor) -> bool:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gatework.errors import OptionError, ShapeError
-from gatework.ops import composed, kernel, operator, path, torch_state
+from gatework.ops import composed, kernel, opaque, operator, path, torch_state
 from gatework.ops.call import Inputs, check_lengths
 from gatework.ops.family import Options, Weights, draws
 from gatework.ops.trace import Carried, LayerResult, LayerTrace, from_saved
@@ -88,6 +88,11 @@ def layer(
         return _native(inputs, options, batch_first, trace)
     if way.name == "cudnn":
         return _cudnn(x, h0, c0, weights, options, batch_first)
+    if _goes_into_the_graph(x, drop):
+        lengths = None if lengths is None else lengths.to(x.device)
+        inputs = Inputs(x, h0, c0, tuple(weights), tuple(drop or ()), seeds, lengths, mask, reset)
+        with _in_weight_dtype(x):
+            return _native(inputs, options, batch_first, trace)
     x_time, mask, reset = _time_first((x, mask, reset), batch_first)
     assert x_time is not None
     if lengths is not None:
@@ -109,6 +114,13 @@ def layer(
         )
     y = y.transpose(0, 1) if batch_first else y
     return LayerResult(y, h_n, c_n, every if trace else None)
+
+
+def _goes_into_the_graph(x: Tensor, drop: Sequence[Tensor | None] | None) -> bool:
+    """A composed call becomes one node of a compiled graph rather than T steps (ops/opaque.py)."""
+    if not torch_state.is_compiled() or opaque.has_kernel(x) or x.is_meta:
+        return False
+    return not any(f is not None and f.requires_grad for f in drop or ())
 
 
 def _check_precision(
@@ -174,11 +186,11 @@ def _way(
 
 def _rounded(inputs: Inputs, options: Options, batch_first: bool, trace: bool) -> LayerResult:
     """Products in bfloat16. The kernels take and give float32, so bfloat16 tensors are widened, which is exact, and the
-    outputs rounded where the tensors or autocast are bfloat16; a trace stays float32."""
+    outputs of bfloat16 tensors rounded; a trace stays float32. What autocast wants is rounded by the layers."""
     x, h0, c0, weights, drop, *rest = inputs
     options = _as_run(x, options)
-    narrow = x.dtype == torch.bfloat16 or torch_state.autocasts_to_bfloat16(x)
-    if x.dtype == torch.bfloat16:
+    narrow = x.dtype == torch.bfloat16
+    if narrow:
         wide = tuple(Weights(*map(_wide, w)) for w in weights)  # pyright: ignore[reportArgumentType]
         inputs = Inputs(x.float(), _wide(h0), _wide(c0), wide, tuple(map(_wide, drop)), *rest)
     with _in_weight_dtype(x):

@@ -1,6 +1,10 @@
 """What torch is doing around a call: compiling, transforming, tracing, casting; private parts are asked only here."""
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -12,12 +16,12 @@ PLAIN = (Tensor, Parameter)
 
 def is_transformed() -> bool:
     """A torch.func transform (vmap, grad, jvp, ...) is active."""
-    return torch._C._are_functorch_transforms_active()  # pyright: ignore[reportPrivateUsage]
+    return torch._C._are_functorch_transforms_active()
 
 
 def has_duals() -> bool:
     """A level of forward-mode differentiation is open, so that tensors may carry tangents."""
-    return forward_ad._current_level >= 0  # pyright: ignore[reportPrivateUsage]
+    return forward_ad._current_level >= 0
 
 
 def is_dual(t: Tensor | None) -> bool:
@@ -27,12 +31,35 @@ def is_dual(t: Tensor | None) -> bool:
     return forward_ad.unpack_dual(t).tangent is not None
 
 
+def is_batched(t: Tensor | None) -> bool:
+    """t stands for one of many in the older vmap, that of torch.autograd.grad(is_grads_batched=True)."""
+    if t is None:
+        return False
+    return torch._C._functorch.is_legacy_batchedtensor(t)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def is_watched() -> bool:
     """Somebody listens to the dispatcher: the compiler, fake tensors, export, a tracer, a dispatch mode."""
     if torch.compiler.is_compiling():
         return True
-    modes = torch._C._len_torch_dispatch_stack()  # pyright: ignore[reportPrivateUsage]
+    modes = torch._C._len_torch_dispatch_stack()
     return modes > 0 or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+
+
+def is_compiled() -> bool:
+    """A graph is made of this call, by torch.compile or torch.export, and no transform looks inside."""
+    return torch.compiler.is_compiling() and not is_transformed()
+
+
+@contextmanager
+def autograd_inside_an_operator() -> Generator[None]:
+    """Autograd records although an operator is running, whose inside it does not see otherwise."""
+    keys, kinds = torch._C._dispatch_tls_local_exclude_set(), torch._C.DispatchKey
+    for key in (kinds.AutogradFunctionality, kinds.AutogradOther, kinds.ADInplaceOrView):
+        keys = keys.remove(key)
+    included = torch._C._dispatch_tls_local_include_set()
+    with torch._C._ForceDispatchKeyGuard(included, keys), torch.enable_grad():
+        yield
 
 
 def is_traced(t: Tensor) -> bool:
@@ -57,7 +84,12 @@ def has_values(t: Tensor) -> bool:
 
 def autocasts_to_bfloat16(t: Tensor) -> bool:
     """An autocast region that asks for bfloat16 is active for the device of t."""
-    return autocast_is_on(t) and torch.get_autocast_dtype(t.device.type) == torch.bfloat16
+    return autocast_is_on(t) and autocast_dtype(t) == torch.bfloat16
+
+
+def autocast_dtype(t: Tensor) -> torch.dtype:
+    """What autocast asks for on the device of t."""
+    return torch.get_autocast_dtype(t.device.type)
 
 
 def autocast_is_on(t: Tensor) -> bool:

@@ -79,7 +79,7 @@ def carried(values: Tensor, event: Tensor, start: Tensor, reverse: bool) -> Tens
     """
     if reverse:
         return carried(values.flip(0), event.flip(0), start, False).flip(0)
-    place = torch.arange(1, len(event) + 1, device=event.device)[:, None]  # [T, 1]
+    place = torch.arange(1, event.shape[0] + 1, device=event.device)[:, None]  # [T, 1]
     last = torch.where(event, place, 0).cummax(0).values  # [T, N]
     every = torch.cat([start[None], values])  # [T + 1, N, H]
     return every.gather(0, last[:, :, None].expand(values.shape))
