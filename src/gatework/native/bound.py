@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatework.errors import KernelError
 from gatework.native import pool
 from gatework.native.arrays import at
 from gatework.native.library import check, load
@@ -125,16 +124,12 @@ class Steps:
         self._at = at(self._call)
         self._step = _function("gw_stream_step", 1)
 
-    def advance(self) -> None:
-        """Every row steps.
+    def whole(self, keep_lock: bool) -> tuple[Callable[[int], int], int]:
+        """What makes every row step: a function, which returns a status, and its argument; they hold while this lives.
 
-        Raises:
-            KernelError: no worker could be started.
+        keep_lock: the step is so short that giving Python's lock to other threads meanwhile would only cost time.
         """
-        if self._step(self._at):
-            raise KernelError(
-                "a step failed: the operating system refused to start a worker thread"
-            )
+        return (_function("gw_stream_step", 1, locked=True) if keep_lock else self._step), self._at
 
     def advance_some(self, rows: NDArray[np.bool_] | None, reset: NDArray[np.bool_] | None) -> None:
         """The rows that are True step, after those with a reset began anew; None: all, none. Both are [N]."""
@@ -153,7 +148,9 @@ def _bytes(cell: Cell) -> Callable[..., int]:
 
 
 @cache
-def _function(name: str, pointers: int) -> Callable[..., int]:
-    function: Any = load()[name]
+def _function(name: str, pointers: int, locked: bool = False) -> Callable[..., int]:
+    """An entry point that takes addresses and returns a status; locked: without giving Python's lock away."""
+    library = ctypes.PyDLL(load()._name) if locked else load()  # pyright: ignore[reportPrivateUsage]
+    function: Any = library[name]
     function.argtypes = [ctypes.c_void_p] * pointers
     return function

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from gatework.errors import OptionError, ShapeError
 from gatework.native.arrays import converted, shaped
 from gatework.native.bound import Bound, Steps
+from gatework.native.library import check
 from gatework.native.options import numbers_of
 from gatework.native.threads import threads_of_call
 from gatework.native.weights import Floats
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gatework.native.stack import Stack
 
 _FLOAT = np.dtype(np.float32)
+_SHORT = 100_000  # multiplications of a step that takes a microsecond or two
 
 
 class LayerState(NamedTuple):
@@ -68,6 +70,7 @@ class Stream:
         ]  # fmt: skip
         self._x, self._y = self._arrays[0], self._arrays[-1]
         self._steps = Steps(self._layers)
+        self._step, self._at = self._steps.whole(keep_lock=_work(stack) * N < _SHORT)
 
     @property
     def rows(self) -> int:
@@ -96,7 +99,8 @@ class Stream:
             KernelError: no worker could be started.
         """
         if rows is None and reset is None:
-            return self._steps.advance()
+            status = self._step(self._at)
+            return check(status, "stream step") if status else None
         N = self._shape[:1]
         flags = (shaped(rows, N, "rows", np.bool_), shaped(reset, N, "reset", np.bool_))
         self._steps.advance_some(*flags)
@@ -154,6 +158,11 @@ class Stream:
         if c is not None and self.stack.cell != "lstm":
             raise ShapeError(f"c is given for layer {k}, but the {self.stack.cell} has no c")
         return shaped(h, (self.rows, sizes.R), "h"), shaped(c, (self.rows, sizes.H), "c")
+
+
+def _work(stack: Stack) -> int:
+    """Multiplications of a step of one row."""
+    return sum(one.G * one.H * (one.I + one.R) for (one,) in stack.checked)
 
 
 def _refuse(stack: Stack, rows: Any) -> None:

@@ -60,7 +60,7 @@ def module_options(kind: Kind, module: Any) -> dict[str, Any]:
     if not kind.ours:
         relu = getattr(module, "nonlinearity", "tanh") == "relu"
         return {"activations": ("relu",)} if relu else {}
-    given = module.activations or (module.nonlinearity,)
+    given = module._given_activations or (module.nonlinearity,)
     chosen = {"activations": tuple(a if isinstance(a, str) else tuple(a) for a in given)}
     chosen |= {name: getattr(module, name) for name in OPTIONS if hasattr(type(module), name)}
     known = {"lstm": {"reset_after"}, "gru": {"zoneout_c", "cell_clip", "coupled"}}
