@@ -9,6 +9,7 @@
 //
 // Layer norm, projection and a reset gate before the product need whole rows of a step: they are further stages of the
 // step, with a meeting of the group's parts before each.
+#include "direct.h"
 #include "gru_cell.h"
 #include "lstm_cell.h"
 #include "rnn_cell.h"
@@ -253,9 +254,32 @@ void sum_across(const Forward& run, const Row& row, const SumsOf& sums, int64_t 
       step(run, row, (panel + way * p) * per_panel + b, out + p * kPanel + b * sums.slots * kBlock);
 }
 
+// The gate sums of a single step from weights that are not packed.
+void sum_direct(const Forward& run, const Table& table, const Share& share, int64_t count, BlockStep step) {
+  const Sizes& z = run.sizes;
+  const bool apart = run.cell == Cell::gru && z.S == 4;  // the candidate's products
+  alignas(64) float out[kPanel];
+  for (int64_t block = share.first; block < share.last; ++block) {
+    const int64_t first = block * kBlock, units = z.H - first < kBlock ? z.H - first : kBlock;
+    for (int64_t k = 0; k < count; ++k) {
+      const Row& row = table.rows[k];
+      std::memcpy(out, row.start + block * z.S * kBlock, static_cast<size_t>(z.S * kBlock) * sizeof(float));
+      for (int64_t g = 0; g < z.G; ++g) {
+        const DirectPart parts[] = {{run.weights.w_ih + (g * z.H + first) * z.I, z.I, row.x},
+                                    {run.weights.w_hh + (g * z.H + first) * z.R, z.R, row.h}};
+        const bool alone = apart && g == 2;
+        add_direct(parts, alone ? 1 : 2, units, out + g * kBlock);
+        if (alone) add_direct(parts + 1, 1, units, out + 3 * kBlock);
+      }
+      step(run, row, block, out);
+    }
+  }
+}
+
 // The gate sums of all rows of the step for this member's units.
 template <class Policy>
 void sum_gates(const Forward& run, const Table& table, const Share& share, int64_t count, BlockStep step) {
+  if (run.direct()) return sum_direct(run, table, share, count, step);
   const SumsOf sums(run);
   const Tiles tiles(count);
   const int64_t per_panel = blocks_per_panel(run), way = table.backwards ? -1 : 1;
@@ -578,7 +602,11 @@ void prepare(Forward& run, int32_t member) {
   const gw_forward& call = run.call;
   const int32_t members = run.split.members();
   const bool drops = call.drop != nullptr;
-  if (run.packed == nullptr) pack_share<Policy>(run, member, members, run.own_packed);
+  if (run.direct())
+    pack_bias(run, z.blocks * member / members, z.blocks * (member + 1) / members,
+              reinterpret_cast<float*>(run.own_packed + run.packing.bias));
+  else if (run.packed == nullptr)
+    pack_share<Policy>(run, member, members, run.own_packed);
   for (int64_t n = z.N * member / members; n < z.N * (member + 1) / members; ++n) {
     const float* h0 = call.h0 == nullptr ? run.weights.learned_h : call.h0 + n * z.R;
     copy_operand(run, h0, n, run.hidden + n * z.operand_row);

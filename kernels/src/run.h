@@ -17,6 +17,7 @@ constexpr int64_t kChunkEntries = 256;  // (t, n) pairs that backward collects b
 constexpr int64_t kLargeWeights = 2'000'000, kChunkOfLarge = 576;
 constexpr int64_t kAheadPairs = 48;   // (t, n) pairs whose input product forward makes ahead
 constexpr int64_t kAheadRows = 8;     // where a group has fewer rows than this
+constexpr int64_t kDirectRows = 2;    // of a single step that reads its weights where they lie
 constexpr int64_t kMostTileRows = 6;  // kTileRows of the widest instruction set
 constexpr int32_t kMaxMembers = 64;
 constexpr int64_t kRowBytes = 160, kEntryBytes = 216;  // at least sizeof(Row), sizeof(Entry): cell.h
@@ -118,6 +119,11 @@ struct Forward {
   // The layer norm of LSTM and GRU needs the input's product alone.
   bool apart() const { return options.layer_norm != 0 && cell != Cell::rnn; }
   bool makes_ahead() const { return apart() || (sizes.group_rows < kAheadRows && sizes.T > 1); }
+  // A single step of few rows reads the weights where they lie; its sums have an order of their own.
+  bool direct() const {
+    return packed == nullptr && sizes.T == 1 && sizes.N <= kDirectRows && options.precision == GW_FLOAT32 &&
+           sizes.P == 0 && !has_stages() && !sizes.per_gate;
+  }
   bool has_stages() const { return options.layer_norm != 0 || options.reset_before != 0; }
 };
 

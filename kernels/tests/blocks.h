@@ -39,6 +39,18 @@ inline bool same_bits(const Floats& a, const Floats& b) {
   return a.bytes == b.bytes && std::memcmp(a.data.get(), b.data.get(), a.bytes) == 0;
 }
 
+// Equal but for the rounding of sums in another order.
+inline bool nearly(const Floats& a, const Floats& b) {
+  float apart = 0.0f, largest = 1.0f;
+  for (int64_t k = 0; k < a.size(); ++k) {
+    const float x = a.data.get()[k], y = b.data.get()[k];
+    if (!(x - y <= 1e9f && y - x <= 1e9f)) return false;  // NaN too
+    apart = x - y > apart ? x - y : y - x > apart ? y - x : apart;
+    largest = y > largest ? y : -y > largest ? -y : largest;
+  }
+  return a.bytes == b.bytes && apart <= 1e-5f * largest;
+}
+
 struct Random {
   uint32_t state = 1;
   uint32_t next() {

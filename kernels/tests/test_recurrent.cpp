@@ -75,6 +75,7 @@ enum Flag {
   kDlearned,
   kFlags
 };
+constexpr int64_t kDirectRows = 2;  // whose single steps have an order of their own: recurrent.h
 constexpr int64_t kStepsAndRows[][2] = {{1, 1}, {1, 7}, {9, 1}, {20, 3}, {12, 17}, {2, 300}};
 constexpr int64_t kSizes[] = {1, 7, 63, 64, 65};
 constexpr int64_t kProjections[] = {0, 1, 17, 65};
@@ -273,7 +274,8 @@ class Problem {
         if (call.c_n != nullptr && call.c0 != nullptr) call.c0 = copy(call.c_n, call.c0, one.N * one.H);
       }
       CHECK(cell_.step(&shape, &one.options, &vectors, weights, &call, scratch.data.get()) == GW_OK);
-      for (const auto& [name, block] : whole) CHECK(same_bits(out->at(name), block));
+      for (const auto& [name, block] : whole)
+        CHECK(one.N > kDirectRows ? same_bits(out->at(name), block) : nearly(out->at(name), block));
     }
   }
 

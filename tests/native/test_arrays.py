@@ -273,7 +273,7 @@ def test_sizes_and_options_beyond_the_kernels_are_refused() -> None:
                     cell, native.Layout(*sizes, 1, 1, 1, 1), native.Options(), 1, *nothing
                 )
     wrong = (
-        {"gate_kind": 11}, {"gate_kind": -1}, {"candidate_kind": 11}, {"zoneout_h": 1.5}, {"zoneout_h": -0.1},
+        {"gate_kind": 13}, {"gate_kind": -1}, {"candidate_kind": 13}, {"zoneout_h": 1.5}, {"zoneout_h": -0.1},
         {"zoneout_h": float("nan")}, {"zoneout_c": 2.0}, {"candidate_dropout": -1.0}, {"cell_clip": -1.0},
     )  # fmt: skip
     layout = native.Layout(1, 1, 1, 1, 0, 1, 1, 1, 1)

@@ -12,6 +12,8 @@
  * the mask.
  *
  * Threads and bits. The same input gives the same bits for every thread count: each output is summed in one order.
+ * A forward call of one step and one or two rows (GW_FLOAT32, no P, layer_norm, reset_before, drop_per_gate) reads the
+ * weights where they lie and has an order of its own; all others share one, streams too.
  *
  * Memory. The caller brings all of it; scratch is gw_<cell>_<pass>_scratch_bytes, aligned to 64, read by nobody
  * afterwards. A null pointer means: absent, off, zeros, or not wanted, as its comment says.

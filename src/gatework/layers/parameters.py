@@ -16,7 +16,7 @@ Shapes = dict[
     str, tuple[int, ...]
 ]  # of one direction, in the order of the state_dict, names without suffix
 
-_FIELD = {
+FIELDS = {
     "weight_ih": "w_ih",
     "weight_hh": "w_hh",
     "bias_ih": "b_ih",
@@ -104,5 +104,5 @@ def collect(module: nn.Module, shapes: Shapes, suffix: str, like: Tensor | None 
     for name, shape in shapes.items():
         weight = check_weight(getattr(module, name + suffix, None), name + suffix, shape, like)
         like = weight if like is None else like
-        found[_FIELD.get(name, name)] = weight
+        found[FIELDS.get(name, name)] = weight
     return Weights(**found)

@@ -12,8 +12,8 @@ from gatework.errors import ShapeError
 from gatework.layers import check, per_sample
 from gatework.layers.arguments import ActivationGiven
 from gatework.layers.family import FamilyModule
-from gatework.layers.parameters import collect, direction_shapes, draw
-from gatework.ops import random, recurrent
+from gatework.layers.parameters import FIELDS, collect, direction_shapes, draw
+from gatework.ops import at_once, random, recurrent
 from gatework.ops.family import Weights, draws, gates
 from gatework.ops.path import Path
 
@@ -89,6 +89,10 @@ class SingleStep(FamilyModule):
         self, input: Tensor, hx: Sequence[Tensor] | None, dropout_mask: Tensor | None
     ) -> list[Tensor]:
         """The states after the step, laid out like the input: [h] or [h, c]."""
+        if dropout_mask is None and not torch.is_grad_enabled():
+            found = self._at_once(input, hx or ())
+            if found is not None:
+                return found
         if per_sample.is_sampled(self) and input.dim() == 2:
             return self._sampled_step(input, hx, dropout_mask)
         x, states, weights, drop = self._arrange(input, hx, dropout_mask)
@@ -101,6 +105,12 @@ class SingleStep(FamilyModule):
         dtype = check.autocast_result(self._cell, input, state, weights.w_ih, single_step=True)
         after = after if dtype is None else [v.to(dtype) for v in after]
         return after if input.dim() == 2 else [v[0] for v in after]
+
+    def _at_once(self, input: Tensor, hx: Sequence[Tensor]) -> list[Tensor] | None:
+        """The usual step of inference; None where the call is not that."""
+        if torch.compiler.is_compiling():
+            return None
+        return at_once.step(input, hx, self._parameters, FIELDS, self._shapes, self._options())
 
     def _sampled_step(
         self, input: Tensor, hx: Sequence[Tensor] | None, dropout_mask: Tensor | None

@@ -21,6 +21,7 @@ from gatework.native.recurrent import (
     backward_at,
     forward_at,
     norm_floats,
+    ready,
     split,
 )
 from gatework.native.rnn import rnn_backward, rnn_forward
@@ -65,6 +66,7 @@ __all__ = [
     "norm_floats",
     "pooled",
     "pooled_bytes",
+    "ready",
     "release_pool",
     "return_workers",
     "rnn_backward",

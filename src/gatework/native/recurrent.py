@@ -163,6 +163,43 @@ def forward_at(
     check(status, f"{cell} forward")
 
 
+class Ready(NamedTuple):
+    """A forward call whose sizes and options are known: only addresses are left."""
+
+    name: str
+    shape: bytes
+    options: bytes
+    nbytes: int
+    function: Callable[..., int]
+
+    def run(self, weights: WeightsAt, call: ForwardAt) -> None:
+        """Runs it.
+
+        Raises:
+            KernelError: the library refused the call.
+        """
+        scratch = pool.take(self.nbytes)
+        try:
+            status = self.function(
+                self.shape, self.options, WEIGHTS.pack(*weights), FORWARD.pack(*call), scratch
+            )
+        finally:
+            pool.give(scratch, self.nbytes)
+        if status:
+            check(status, self.name)
+
+
+def ready(cell: Cell, layout: Layout, options: Options, threads: int) -> Ready:
+    """A forward call without mask and resets, to be run many times.
+
+    Raises:
+        ShapeError: a size or an option is out of range.
+    """
+    shape, packed = SHAPE.pack(*layout, threads), OPTIONS.pack(*options)
+    nbytes = _scratch_needed(cell, "forward", shape, packed, False)
+    return Ready(f"{cell} forward", shape, packed, nbytes, _function(f"gw_{cell}_forward_f32", 5))
+
+
 def backward_at(
     cell: Cell,
     layout: Layout,

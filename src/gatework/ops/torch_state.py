@@ -46,6 +46,11 @@ def is_watched() -> bool:
     return modes > 0 or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
 
 
+def is_special(x: Tensor) -> bool:
+    """Anything but a plain eager call: see `is_watched`, `is_transformed`, `has_duals`; and autocast."""
+    return is_watched() or is_transformed() or has_duals() or autocast_is_on(x)
+
+
 def is_compiled() -> bool:
     """A graph is made of this call, by torch.compile or torch.export, and no transform looks inside."""
     return torch.compiler.is_compiling() and not is_transformed()
