@@ -3,9 +3,9 @@
     python -m benchmarks.stream [--threads 1,2] [--sizes 16,64,128,256,512] [--rounds 15] [--out FILE]
 
 LSTM, I = H, state carried from call to call, calls back to back. "advance": the input is copied into the stream's own
-array, the output lies in another; "step": checked, and the output is a copy. Contenders take turns in one process for
-each number of threads: a slice is some thousand steps timed together, a time the median of its slices. Agreement over
-20 steps comes first.
+array, the output lies in another; "step": checked, and the output is a copy. Every library has a process of its own,
+whose threads sleep while others are timed; contenders take turns: a slice is some thousand steps timed together, a time
+the median of its slices. Agreement over 20 steps comes first.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -40,15 +40,15 @@ def main() -> int:
     parser.add_argument("--sizes", default="16,64,128,256,512")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=3, metavar=("LIBRARY", "H", "THREADS"), help=argparse.SUPPRESS)  # fmt: skip
     words = parser.parse_args()
-    sizes = [int(each) for each in words.sizes.split(",")]
     if words.worker:
-        print(json.dumps([row for H in sizes for row in _measure(H, words.worker, words.rounds)]))
-        return 0
+        library, H, threads = words.worker
+        return _work(library, int(H), int(threads))
     print("| H | threads | contender | us a step | best to worst | bar | verdict |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    found = [row for n in words.threads.split(",") for row in _asked(int(n), words)]
+    cases = [(int(H), int(n)) for n in words.threads.split(",") for H in words.sizes.split(",")]
+    found = [row for H, threads in cases for row in _raced(H, threads, words.rounds)]
     if words.out:
         words.out.parent.mkdir(parents=True, exist_ok=True)
         place = environment.describe([])
@@ -56,38 +56,91 @@ def main() -> int:
     return 0
 
 
-def _asked(threads: int, words: argparse.Namespace) -> list[dict[str, Any]]:
-    """Measures with so many threads, in a process that has no others."""
-    command = [sys.executable, "-m", "benchmarks.stream", "--worker", str(threads)]
-    command += ["--sizes", words.sizes, "--rounds", str(words.rounds)]
-    variables = {**os.environ, **environment.thread_variables(threads)}
-    done = subprocess.run(
-        command, env=variables, cwd=environment.ROOT, stdout=subprocess.PIPE, text=True, check=True
-    )
-    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+class _Library:
+    """A library's process: it says who is there and what they answer, then times a slice of whoever is named."""
+
+    def __init__(self, name: str, H: int, threads: int):
+        variables = {**os.environ, **environment.thread_variables(threads)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.stream", "--worker", name, str(H), str(threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=environment.ROOT, env=variables,
+        )  # fmt: skip
+        self.outputs: dict[str, list[float]] = self._reply()
+
+    def slice(self, who: str) -> float:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{who}\n")
+        self._process.stdin.flush()
+        return float(self._reply())
+
+    def _reply(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a process ended with {self._process.wait()}")
+        return json.loads(line)
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+def _raced(H: int, threads: int, rounds: int) -> list[dict[str, Any]]:
+    libraries = [_Library(name, H, threads) for name in LIBRARIES]
+    try:
+        _agree({who: each for library in libraries for who, each in library.outputs.items()})
+        times: dict[str, list[float]] = {who: [] for each in libraries for who in each.outputs}
+        for _ in range(rounds):
+            for library in libraries:
+                for who in library.outputs:
+                    times[who].append(library.slice(who))
+    finally:
+        for library in libraries:
+            library.close()
+    rows = [_row(H, threads, who, each) for who, each in times.items()]
     for row in rows:
-        limit = row["bar"]
-        verdict = "" if limit is None else "met" if row["median"] <= limit else "MISSED"
-        print(
-            f"| {row['H']} | {threads} | {row['who']} | {row['median']:.2f} | {row['best']:.2f} to {row['worst']:.2f} "
-            f"| {'' if limit is None else limit} | {verdict} |",
-            flush=True,
-        )
+        _print(row)
     return rows
 
 
-def _measure(H: int, threads: int, rounds: int) -> list[dict[str, Any]]:
+def _print(row: dict[str, Any]) -> None:
+    limit = row["bar"]
+    verdict = "" if limit is None else "met" if row["median"] <= limit else "MISSED"
+    print(
+        f"| {row['H']} | {row['threads']} | {row['who']} | {row['median']:.2f} "
+        f"| {row['best']:.2f} to {row['worst']:.2f} | {'' if limit is None else limit} | {verdict} |",
+        flush=True,
+    )
+
+
+def _work(library: str, H: int, threads: int) -> int:
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no reply
+    environment.confine(threads)
     draw = np.random.default_rng(0)
     bound = 1 / np.sqrt(H)
     shapes = ((4 * H, H), (4 * H, H), (4 * H,), (4 * H,))
     weights = tuple(draw.uniform(-bound, bound, shape).astype(np.float32) for shape in shapes)
     x = draw.standard_normal((1, H)).astype(np.float32)
-    contenders = (
-        _ours(weights, x, threads) | _torchs(weights, x, threads) | _onnx(weights, x, threads)
-    )
-    _agree(contenders)
-    times = _race({who: step for who, (step, _) in contenders.items()}, rounds)
-    return [_row(H, threads, who, each) for who, each in times.items()]
+    contenders = LIBRARIES[library](weights, x, threads)
+    outputs = {who: _after(20, step, output) for who, (step, output) in contenders.items()}
+    counts = {who: _count(step) for who, (step, _) in contenders.items()}
+    _say(replies, outputs)
+    for line in sys.stdin:
+        who = line.strip()
+        _say(replies, _slice(contenders[who][0], counts[who]))
+    return 0
+
+
+def _say(replies: TextIO, value: Any) -> None:
+    noise.rest()  # so that no thread of ours spins into the next one's time
+    replies.write(json.dumps(value) + "\n")
+    replies.flush()
+
+
+def _after(steps: int, step: Step, output: Callable[[], Any]) -> list[float]:
+    for _ in range(steps):
+        step()
+    return [float(v) for v in np.asarray(output()).reshape(-1)]
 
 
 def _row(H: int, threads: int, who: str, times: list[float]) -> dict[str, Any]:
@@ -98,22 +151,6 @@ def _row(H: int, threads: int, who: str, times: list[float]) -> dict[str, Any]:
         "H": H, "threads": threads, "who": who, "bar": limit if ours == "gatework" else None,
         "median": statistics.median(times), "best": min(times), "worst": max(times),
     }  # fmt: skip
-
-
-def _race(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
-    """Microseconds a step of each contender, slice by slice; slices in which others computed are done again."""
-    counts = {who: _count(step) for who, step in steps.items()}
-    times: dict[str, list[float]] = {who: [] for who in steps}
-    for _ in range(rounds):
-        for who, step in steps.items():
-            noise.rest()
-            for _ in range(3):
-                before = noise.now()
-                taken = _slice(step, counts[who])
-                if not noise.disturbed(before, noise.now()):
-                    break
-            times[who].append(taken)
-    return times
 
 
 def _count(step: Step) -> int:
@@ -129,17 +166,12 @@ def _slice(step: Step, count: int) -> float:
     return (time.perf_counter() - start) / count * 1e6
 
 
-def _agree(contenders: dict[str, tuple[Step, Callable[[], Any]]]) -> None:
-    """After as many steps all have the same output, or nothing is timed."""
-    outputs = {}
-    for who, (step, output) in contenders.items():
-        for _ in range(20):
-            step()
-        outputs[who] = np.asarray(output()).reshape(-1)
-    expected = outputs["gatework advance"]
+def _agree(outputs: dict[str, list[float]]) -> None:
+    """All have the same output after as many steps, or nothing is timed."""
+    expected = np.asarray(outputs["gatework advance"])
     for who, found in outputs.items():
         exact = not any(word in who for word in PRECISIONS[1:])
-        apart = float(np.abs(found - expected).max())
+        apart = float(np.abs(np.asarray(found) - expected).max())
         if apart > (TOLERANCE if exact else 0.05):
             raise SystemExit(f"{who} differs by {apart:.1e}, not timed")
 
@@ -205,6 +237,8 @@ def _onnx(weights: Any, x: Any, threads: int) -> dict[str, Any]:
 
     return {"onnxruntime": (step, lambda: last[0])}
 
+
+LIBRARIES = {"gatework": _ours, "torch": _torchs, "onnxruntime": _onnx}
 
 if __name__ == "__main__":
     sys.exit(main())

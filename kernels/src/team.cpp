@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <memory>
 #include <new>
@@ -16,16 +17,19 @@
 namespace gw {
 namespace {
 
+using Clock = std::chrono::steady_clock;
 constexpr int32_t kFewestSpins = 100, kMostSpins = 4000;  // a spin is some 10 to 20 nanoseconds
+constexpr std::chrono::microseconds kShortSleep{80};      // what the most spins would have bridged
 
-// How long to spin before sleeping: longer while spinning pays, at once much shorter when it did not. On a busy machine
-// the one waited for is not running, and every spin takes time from it; there only sleeping helps. Shared by all
-// waiters of a kind; the races are harmless.
+// How long to spin before sleeping: longer while spinning pays or would have paid, at once much shorter after a long
+// sleep. On a busy machine the one waited for is not running, and every spin takes time from it; there only sleeping
+// helps. Without the second half, two that sleep in turns would wake each other for ever. Shared by all waiters of a
+// kind; the races are harmless.
 class Patience {
  public:
   int32_t spins() const { return spins_.load(std::memory_order_relaxed); }
   void rewarded() { set(spins() + 50); }
-  void in_vain() { set(spins() / 2); }
+  void slept(Clock::duration time) { set(time < kShortSleep ? 2 * spins() : spins() / 2); }
 
  private:
   void set(int32_t spins) {
@@ -63,11 +67,12 @@ void Signal::wait_past(uint32_t seen, bool idle) {
     if (value() != seen) return patience.rewarded();
     relax();
   }
-  patience.in_vain();
+  const Clock::time_point begin = Clock::now();
   std::unique_lock<std::mutex> lock(mutex_);
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   condition_.wait(lock, [&] { return value_.load(std::memory_order_seq_cst) != seen; });
   sleepers_.fetch_sub(1, std::memory_order_relaxed);
+  patience.slept(Clock::now() - begin);
 }
 
 void Barrier::meet() {
