@@ -192,8 +192,18 @@ class Ready(NamedTuple):
 def ready(cell: Cell, layout: Layout, options: Options, threads: int) -> Ready:
     """A forward call without mask and resets, to be run many times.
 
+    Args:
+        cell: "lstm", "gru" or "rnn".
+        layout: the sizes of the calls.
+        options: of the calls.
+        threads: upper limit of each.
+
     Raises:
         ShapeError: a size or an option is out of range.
+        KernelError: the library is not available.
+
+    >>> ready("gru", Layout(1, 1, 2, 3, 0, 2, 2, 3, 3), Options(), 1).name
+    'gru forward'
     """
     shape, packed = SHAPE.pack(*layout, threads), OPTIONS.pack(*options)
     nbytes = _scratch_needed(cell, "forward", shape, packed, False)
