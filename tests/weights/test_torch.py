@@ -77,7 +77,8 @@ def test_every_option_of_ours_and_back(cell: str, options: dict[str, Any], D: in
     assert out.compared.difference == 0
     for name in set(options) - set(TRAINING):
         if not name.startswith("recurrent_dropout"):
-            assert getattr(out.result, name) == options[name] or name == "nonlinearity"
+            kept = "_given_activations" if name == "activations" else name
+            assert getattr(out.result, kept) == options[name] or name == "nonlinearity"
     state = module.state_dict()
     assert list(out.result.state_dict()) == list(state)
     assert all(torch.equal(value, state[name]) for name, value in out.result.state_dict().items())
