@@ -79,6 +79,8 @@ const char* gw_status_text(int32_t status) {
       return "the operating system refused to start a worker thread";
     case GW_BAD_ISA:
       return "this build or this processor does not have that instruction set";
+    case GW_BUSY:
+      return "another thread is using this stream; give each thread streams of its own";
     default:
       return "unknown status";
   }

@@ -1,6 +1,7 @@
 // Streams: a Forward that lives on in the caller's memory, and one step of it after the other.
 #include "gatework/stream.h"
 
+#include <atomic>
 #include <new>
 
 #include "gatework/gru.h"
@@ -17,6 +18,7 @@ struct Stream {
   const Kernels& kernels;
   StreamStep step{};
   bool residual, carry;
+  std::atomic<bool> busy{false};  // one thread at a time
   Barrier meetings[1 + kMaxMembers];
 
   Stream(Cell cell, const gw_stream_binding& b, Split split)
@@ -31,6 +33,29 @@ struct Stream {
     run.everyone->resize(split.members());
     for (int32_t g = 0; g < split.groups; ++g) run.within[g].resize(split.parts);
   }
+};
+
+// Holds streams for as long as it lives, all of them or, where another thread has one, none.
+class Held {
+ public:
+  Held(void* const* streams, int64_t count) : streams_(streams) {
+    while (taken_ < count && !busy(taken_).exchange(true, std::memory_order_acquire)) ++taken_;
+    all_ = taken_ == count;
+    if (!all_) release();
+  }
+  ~Held() { release(); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  bool all() const { return all_; }
+
+ private:
+  std::atomic<bool>& busy(int64_t k) { return static_cast<Stream*>(streams_[k])->busy; }
+  void release() {
+    while (taken_ > 0) busy(--taken_).store(false, std::memory_order_release);
+  }
+  void* const* streams_;
+  int64_t taken_ = 0;
+  bool all_ = false;
 };
 
 constexpr int64_t kOwn = (static_cast<int64_t>(sizeof(Stream)) + 63) / 64 * 64;
@@ -107,6 +132,8 @@ void gw_stream_close(void* stream) {
 
 int32_t gw_stream_step(const gw_stream_call* call) {
   if (call == nullptr || (call->count > 0 && call->streams == nullptr)) return GW_NULL_POINTER;
+  const gw::Held held(call->streams, call->count);
+  if (!held.all()) return GW_BUSY;
   for (int64_t k = 0; k < call->count; ++k)
     if (!gw::advance(*static_cast<gw::Stream*>(call->streams[k]), *call)) return GW_NO_THREADS;
   return GW_OK;
@@ -115,6 +142,8 @@ int32_t gw_stream_step(const gw_stream_call* call) {
 int32_t gw_stream_read(void* stream, float* h, float* c) {
   if (stream == nullptr || h == nullptr) return GW_NULL_POINTER;
   auto* s = static_cast<gw::Stream*>(stream);
+  const gw::Held held(&stream, 1);
+  if (!held.all()) return GW_BUSY;
   s->run.call.h_n = h;
   s->run.call.c_n = s->run.cell == gw::Cell::lstm ? c : nullptr;
   s->kernels.stream_read(&s->run);
@@ -124,6 +153,8 @@ int32_t gw_stream_read(void* stream, float* h, float* c) {
 int32_t gw_stream_write(void* stream, const float* h, const float* c) {
   if (stream == nullptr) return GW_NULL_POINTER;
   auto* s = static_cast<gw::Stream*>(stream);
+  const gw::Held held(&stream, 1);
+  if (!held.all()) return GW_BUSY;
   s->run.call.h0 = h;
   s->run.call.c0 = c;
   s->kernels.stream_write(&s->run);

@@ -41,6 +41,11 @@ def parts(found: Any) -> Parts:
     return found if isinstance(found, tuple) else (found,)
 
 
+def half(self: Any, name: str) -> Any:
+    value = torch.nn.Module.__getattr__(self, name)
+    return value * 0.5 if name == "weight_hh" else value
+
+
 def inputs(cell: Any, N: int) -> tuple[torch.Tensor, Any]:
     torch.manual_seed(1)
     x, h = torch.randn(N, 7), torch.randn(N, 20)
@@ -96,6 +101,12 @@ def test_the_unusual_takes_the_long_way(kind: Any, ways: list[bool]) -> None:
                 cell(bad, hx)
         with pytest.raises(ShapeError):
             cell(x, tuple(v[:2] for v in hx) if isinstance(hx, tuple) else hx[:2])
+        halved = type("Halved", (kind,), {"__getattr__": half})(7, 20)
+        halved.load_state_dict(cell.state_dict())
+        cell.weight_hh.data.mul_(0.5)
+        assert_close(parts(halved(x, hx))[0], parts(cell(x, hx))[0], "forward", "torch")
+        assert ways.pop()
+        cell.weight_hh.data.mul_(2.0)
         torch.nn.utils.parametrizations.weight_norm(cell, "weight_ih")
         assert_close(parts(cell(x, hx))[0], expected, "forward", "torch")
     assert not any(ways)
@@ -107,3 +118,15 @@ def test_draws_take_the_long_way(ways: list[bool]) -> None:
     with torch.no_grad():
         assert not torch.equal(cell(x, hx), cell(x, hx))
     assert not any(ways)
+
+
+@pytest.mark.parametrize("kind", [*CELLS, gatework.LSTM, gatework.GRU, gatework.RNN])
+def test_the_negative_bit_is_seen(kind: Any) -> None:
+    layer = kind(7, 20)
+    x = torch.randn(3, 7) if "Cell" in kind.__name__ else torch.randn(4, 3, 7)
+    negative = torch._neg_view(x)
+    for grad in (False, True):
+        with torch.set_grad_enabled(grad):
+            assert_close(
+                parts(layer(negative))[0], parts(layer(-x))[0].detach(), "forward", "torch"
+            )

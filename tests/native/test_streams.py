@@ -121,6 +121,15 @@ def test_a_stream_refuses_what_does_not_fit(cell: Cell, value: Any) -> None:
 
 
 @each_cell
+def test_a_mask_of_h_is_for_all_rows(cell: Cell) -> None:
+    stream, drop = small(cell), np.ones((3, 18))
+    with pytest.raises(OptionError, match="rows was given together with drop"):
+        stream.step(np.zeros((3, 5)), drop=drop, rows=[True, False, True])
+    y = stream.step(np.ones((3, 5)), drop=drop)
+    assert same_bits(stream.y, y)
+
+
+@each_cell
 @pytest.mark.parametrize("rows", [-1, 1.5, "two", None])
 def test_a_stream_refuses_wrong_rows(cell: Cell, rows: Any) -> None:
     with pytest.raises(ShapeError, match="rows"):

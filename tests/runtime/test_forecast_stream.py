@@ -110,3 +110,23 @@ def test_misuse_is_refused(trained: Trained, tmp_path: Path) -> None:
         ForecastState.load(tmp_path / "damaged.safetensors")
     with pytest.raises(FormatError, match="no state of forecasts"):
         ForecastState.load(tmp_path / "m" / "model.safetensors")
+
+
+def test_gaps_do_not_change_the_step(trained: Trained, tmp_path: Path) -> None:
+    """Where most rows of the window are absent, the grid stays that of the training data; the state keeps it."""
+    data = some(sales(), "sales")
+    trained(data)
+    model = ForecastRuntime.load(tmp_path / "m")
+    stream = model.stream()
+    stream.step(rows(data, slice(0, 60)))
+    for k in range(61, 120, 2):
+        if k == 91:
+            stream = model.stream(ForecastState.load(stream.state.save(tmp_path / "s.safetensors")))
+        found = stream.step(rows(data, slice(k, k + 1)))
+        seen = np.r_[np.arange(60), np.arange(61, k + 1, 2)]
+        if np.isnan(data["sales"][k]):
+            continue
+        equal(found, model.predict(rows(data, seen)))
+    with pytest.raises(FormatError, match="beside the grid"):
+        late = {"day": data["day"][121:122] + np.timedelta64(1, "h"), "sales": np.array([1.0])}
+        stream.step(late)

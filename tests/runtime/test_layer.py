@@ -1,7 +1,9 @@
 """A layer without torch: whole sequences in pieces, streams by name, and the state as an object."""
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from safetensors.numpy import save_file
 
 import gatework
 from gatework.cli import main
-from gatework.errors import FormatError, OptionError, ShapeError
+from gatework.errors import FormatError, KernelError, OptionError, ShapeError
 from gatework.native import Direction, Stack, Weights
 from gatework.runtime import LayerRuntime, State
 from gatework.weights import from_torch, save
@@ -230,3 +232,70 @@ def test_predict_on_a_layer_says_what_to_do(
     with pytest.raises(SystemExit) as ended:
         main(["predict", str(path), str(tmp_path / "own.csv")])
     assert ended.value.code and "is a layer, which knows no tables" in capsys.readouterr().err
+
+
+def test_a_state_goes_back_by_name() -> None:
+    layer, x = layer_of("lstm", 4, 10), inputs(2, 2, 4)
+    streams = layer.stream(["a", "b"])
+    streams.step(x[0])
+    state = streams.state
+    expected = streams.step(x[1])
+    streams.state = state[["b", "a"]]
+    assert same_bits(streams.step(x[1]), expected)
+    with pytest.raises(OptionError, match="the state is of p, q, these streams are a, b"):
+        streams.state = layer.start(["p", "q"])
+
+
+def test_a_reset_leaves_outputs_alone() -> None:
+    streams = layer_of("gru", 4, 10).stream(["a", "b"])
+    y = streams.step(inputs(2, 4))
+    streams.reset("a")
+    assert same_bits(streams.y, y) and not streams.state["a"].arrays["h_l0"].any()
+    assert streams.state["b"].arrays["h_l0"].any()
+
+
+def test_one_thread_at_a_time() -> None:
+    """A stream that another thread uses says so, and stays as it was."""
+    streams = layer_of("lstm", 512, 512).stream(40, threads=1)
+    refused: list[str] = []
+
+    def work() -> None:
+        for _ in range(200):
+            try:
+                streams.advance()
+            except KernelError as error:
+                refused.append(str(error))
+                return
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) >= 2 and all("another thread is using this stream" in s for s in refused)
+    streams.advance()
+
+
+def test_mistakes_in_the_form_have_a_sentence(tmp_path: Path) -> None:
+    layer = layer_of("lstm", 4, 10)
+    for streams in ("door", -1, 2.0, True, None):
+        with pytest.raises(OptionError, match="streams is"):
+            layer.stream(streams)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="state is tuple; expected a State"):
+        layer(inputs(3, 4), (np.zeros((1, 10)), np.zeros((1, 10))))  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="x is not an array"):
+        layer([[1.0, 2.0], [3.0]])
+    with pytest.raises(ShapeError, match="mask has shape"):
+        layer(inputs(3, 4), mask=True)
+    with pytest.raises(ShapeError, match="input of stream 'a' holds <U1"):
+        layer.stream(["a"]).step({"a": ["1"] * 4})
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with pytest.raises(FormatError, match="no regular file"):
+        State.load(tmp_path / "pipe.safetensors")
+    words = {"kind": "gatework.state", "names": "[" * 100_000, "arrays": '["h_l0"]'}
+    save_file({"h_l0": np.zeros((1, 2), np.float32)}, tmp_path / "deep.safetensors", words)
+    with pytest.raises(FormatError, match="damaged"):
+        State.load(tmp_path / "deep.safetensors")
+    with pytest.raises(OptionError, match="expected a gatework.weights.Stack, got LSTM"):
+        save(gatework.LSTM(2, 3), tmp_path / "layer.safetensors")  # type: ignore[arg-type]
+    assert save(from_torch(gatework.LSTM(2, 3)), tmp_path / "layer.safetensors").is_file()  # type: ignore[arg-type]

@@ -20,7 +20,8 @@ enum gw_status {
   GW_BAD_LENGTH = 2,   /* a length is negative or larger than T */
   GW_NULL_POINTER = 3, /* a pointer is null that must be given, or given that must be null */
   GW_NO_THREADS = 4,   /* the operating system refused to start a worker thread */
-  GW_BAD_ISA = 5       /* an instruction set that this build or this processor does not have */
+  GW_BAD_ISA = 5,      /* an instruction set that this build or this processor does not have */
+  GW_BUSY = 6          /* another thread is using this stream */
 };
 
 /* The sentence for a status; never null. */

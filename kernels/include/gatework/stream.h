@@ -1,10 +1,11 @@
 /* Streams: layers that are fed one step at a time and keep their state, for as many rows (streams side by side) as the
- * shape says. What a step computes is a forward call with T = 1; it gives the same bits.
+ * shape says. What a step computes is a step of a forward call, with the same bits (but for forward calls of one step
+ * and one or two rows, which have an order of their own: recurrent.h).
  *
  * A stream is bound once to its weights, its input and its output, so that a step is one call with one pointer. It
  * lives in memory of the caller, which holds its state too, and must be closed before that memory goes. Streams of one
  * call may read each other's outputs: layers one above the other are streams in that order. One thread at a time may
- * use a stream.
+ * use a stream; a second one gets GW_BUSY.
  */
 #ifndef GATEWORK_STREAM_H
 #define GATEWORK_STREAM_H

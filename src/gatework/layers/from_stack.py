@@ -9,7 +9,7 @@ from gatework.layers.lstm import LSTM
 from gatework.layers.rnn import RNN
 from gatework.native import Stack
 from gatework.weights.features import features, precisions
-from gatework.weights.moved import Moved
+from gatework.weights.moved import Moved, as_stack
 from gatework.weights.names import arrays_of
 from gatework.weights.torch_modules import load_into
 
@@ -35,6 +35,7 @@ def from_stack(stack: Stack, *, batch_first: bool = False) -> Moved[LSTM | GRU |
         >>> gatework.from_stack(stack).result
         LSTM(8, 16, peephole=True)
     """
+    stack = as_stack(stack)
     found: dict[str, Any] = features(stack)
     found.setdefault("hidden_size", stack.hidden_sizes[0])
     found["bias"] = any(name.startswith("bias") for name in arrays_of(stack))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gatework.errors import OptionError
 from gatework.native import pool
 from gatework.native.arrays import at, converted, shaped
 from gatework.native.bound import layout_of
@@ -72,9 +73,12 @@ class _LayerStream(Stream):
 
         Raises:
             ShapeError: an argument does not fit.
+            OptionError: drop and rows are given.
         """
         if drop is None:
             return super().step(x, rows=rows, reset=reset)
+        if rows is not None:
+            raise OptionError("rows was given together with drop, with which all rows step")
         self.advance_reset(reset)
         return self._dropped(shaped(converted(x, "x"), self.x.shape, "x"), drop)
 
@@ -101,6 +105,7 @@ class _LayerStream(Stream):
             self.cell, layout, options, self._threads, checked.at(), at(self.stack.packed[0]), call, at(scratch)
         )  # fmt: skip
         self.write([(h, c)])
+        self.y[...] = y
         return y
 
 

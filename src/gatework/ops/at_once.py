@@ -43,6 +43,8 @@ def step(
         shapes: what each must be.
         options: of the call, without projection.
     """
+    if type(x) not in torch_state.PLAIN or x.layout is not torch.strided:
+        return None
     if torch_state.is_special(x) or WHY_NO_KERNELS or x.dim() != 2 or draws(options):
         return None
     H, (N, I) = shapes["weight_hh"][1], x.shape  # noqa: E741
@@ -71,6 +73,7 @@ def _is_usual(t: Tensor, shape: Shape) -> bool:
         and t.is_cpu
         and t.shape == shape
         and t.is_contiguous()
+        and not t.is_neg()
     )
 
 

@@ -122,7 +122,9 @@ def has_gates(options: Options) -> bool:
 
 def dense(t: Maybe) -> Maybe:
     """t without gaps in memory."""
-    return t if t is None or t.is_contiguous() else t.contiguous()
+    if t is None or (t.is_contiguous() and not t.is_neg()):
+        return t
+    return t.resolve_neg().contiguous()
 
 
 @lru_cache(maxsize=256)
@@ -298,7 +300,7 @@ def _fits(name: str, t: Maybe, shape: Sequence[int], dtype: torch.dtype = _FLOAT
     if t is None:
         return True
     if t.shape == shape and t.dtype is dtype and t.is_cpu:
-        return t.is_contiguous()
+        return t.is_contiguous() and not t.is_neg()
     raise ShapeError(
         f"{name} is {list(t.shape)} {t.dtype} on {t.device}, "
         f"the kernel expected {list(shape)} {dtype} on cpu"

@@ -136,6 +136,7 @@ def _backward(
 
 def _rows_of(x: Tensor) -> tuple[Tensor, int]:
     """x and the floats from one of its rows to the next; a matrix whose rows lie apart needs no copy."""
+    x = x.resolve_neg()
     if x.is_contiguous():
         return x, x.shape[-1]
     if x.dim() == 2 and x.stride(1) == 1 and x.stride(0) >= x.shape[1]:

@@ -81,7 +81,15 @@ def layer(
         lengths = None if lengths is None else lengths.to("cpu", torch.int64)
         # contiguous here rather than at the kernel, so that the copy is what backward keeps
         inputs = Inputs(
-            x.contiguous(), h0, c0, tuple(weights), tuple(drop or ()), seeds, lengths, mask, reset
+            x.resolve_neg().contiguous(),
+            h0,
+            c0,
+            tuple(weights),
+            tuple(drop or ()),
+            seeds,
+            lengths,
+            mask,
+            reset,
         )
         if path.rounds(x, options):
             return _rounded(inputs, options, batch_first, trace)

@@ -6,9 +6,10 @@ rows, in the user's units. The answers are those of `predict` on the whole table
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatework.data import Table, read_table, to_frame
-from gatework.errors import FormatError, ShapeError
+from gatework.data.grid import Step
+from gatework.data.table import Series
+from gatework.errors import FormatError, OptionError, ShapeError
 from gatework.runtime.folder import array_texts, text_array
 from gatework.runtime.forecast_answer import answer_columns, need_known
 from gatework.runtime.forecast_model import AnsweringModel
@@ -24,6 +27,7 @@ from gatework.runtime.forecast_plan import reopen_table
 from gatework.runtime.state import read_arrays
 
 _KIND = "gatework.forecast-state"
+_LONGEST = 1000  # steps of the grid for each row
 
 
 def _nothing(_: str) -> None:
@@ -61,10 +65,13 @@ class ForecastState:
     Args:
         columns: names of the values, as the trained model has them.
         series: the rows by the id of the series; None is the name of an only one.
+        step: of the regular times, once it is known.
     """
 
-    def __init__(self, columns: Sequence[str], series: dict[Any, SeriesRows]):
-        self.columns, self.series = tuple(columns), dict(series)
+    def __init__(
+        self, columns: Sequence[str], series: dict[Any, SeriesRows], step: Step | None = None
+    ):
+        self.columns, self.series, self.step = tuple(columns), dict(series), step
 
     @property
     def names(self) -> tuple[Any, ...]:
@@ -87,7 +94,7 @@ class ForecastState:
         absent = [name for name in names if name not in self.series]
         if absent:
             raise IndexError(f"there is no series {absent[0]!r} among {list(self.names)[:8]}")
-        return ForecastState(self.columns, {name: self.series[name] for name in names})
+        return ForecastState(self.columns, {name: self.series[name] for name in names}, self.step)
 
     @staticmethod
     def join(states: Iterable[ForecastState]) -> ForecastState:
@@ -100,7 +107,8 @@ class ForecastState:
         if len({part.columns for part in parts}) != 1:
             raise ShapeError("expected states of one model, which have the same columns")
         series = {name: rows for part in parts for name, rows in part.series.items()}
-        return ForecastState(parts[0].columns, series)
+        known = [part.step for part in parts if part.step is not None]
+        return ForecastState(parts[0].columns, series, known[0] if known else None)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the state into one safetensors file."""
@@ -115,7 +123,8 @@ class ForecastState:
         for k, rows in enumerate(self.series.values()):
             arrays |= {f"times.{k}": _plain_times(rows.times), f"values.{k}": rows.values}
         dated = any(rows.times.dtype.kind == "M" for rows in self.series.values())
-        words = {"kind": _KIND, "names": kinds, "dated": str(int(dated))}
+        step = None if self.step is None else asdict(self.step)
+        words = {"kind": _KIND, "names": kinds, "dated": str(int(dated)), "step": json.dumps(step)}
         beside = target.with_name(f".writing-{target.name}")
         try:
             beside.write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, words))
@@ -136,8 +145,11 @@ class ForecastState:
             wanted = "expected one of ForecastState.save"
             raise FormatError(f"this file holds no state of forecasts; {wanted}", path=path)
         try:
-            return ForecastState(array_texts(arrays["columns"]), _series_of(arrays, words))
-        except (KeyError, TypeError, ValueError) as error:
+            columns = array_texts(arrays["columns"])
+            step = json.loads(words["step"])
+            series = _series_of(arrays, words, len(columns))
+            return ForecastState(columns, series, None if step is None else Step(**step))
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise FormatError(f"the file is damaged: {error}", path=path) from error
 
 
@@ -157,6 +169,10 @@ class ForecastStream:
 
     def __init__(self, model: AnsweringModel[Any], state: ForecastState | None = None):
         columns = (*model.plan.targets, *model.plan.past, *model.plan.known)
+        if state is not None and not isinstance(state, ForecastState):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(
+                f"state is {type(state).__name__}; expected a ForecastState, or its load(path)"
+            )
         if state is not None and state.columns != columns:
             raise ShapeError(f"the state has the columns {state.columns}; this model has {columns}")
         self._model = model
@@ -184,7 +200,7 @@ class ForecastStream:
             name: self._after(name, rows) for name, rows in arrived.items()
         }
         found = self._forecast({name: series[name] for name in arrived}, table)
-        self.state = ForecastState(self.state.columns, series)
+        self.state = ForecastState(self.state.columns, series, self.state.step)
         return found
 
     def _rows(self, name: Any, times: NDArray[Any], values: Any, table: Table) -> tuple[Any, Any]:
@@ -201,9 +217,7 @@ class ForecastStream:
 
     def _forecast(self, series: dict[Any, SeriesRows], table: Table) -> Any:
         model, m = self._model, len(self._model.plan.targets)
-        whole = replace(
-            _regular(series, self.state.columns, table), name=table.name, form=table.form
-        )
+        whole = self._regular(series, table)
         full = tuple(
             one for one in whole.series if _past_rows(one.values, m) >= model.plan.input_length
         )
@@ -215,36 +229,66 @@ class ForecastStream:
         answers = model.answers(windows, np.arange(len(windows)))
         return to_frame(answer_columns(windows, answers, ready, model.options), like=table)
 
+    def _regular(self, series: dict[Any, SeriesRows], table: Table) -> Table:
+        """The rows on their regular grid, in the roles of `table`: that of the training data once it is known.
+
+        Raises:
+            FormatError: a time lies beside the grid, or a gap is too long.
+        """
+        if self.state.step is None:
+            found = _laid_out(series, self.state.columns, table)
+            if str(found.step) == str(self._model.plan.step):
+                self.state.step = found.step
+            return found
+        step = self.state.step
+        named = tuple(_on_grid(name, rows, step) for name, rows in series.items())
+        return replace(table, series=named, step=step, notes=())
+
 
 def _past_rows(values: NDArray[np.float64], targets: int) -> int:
     there = np.flatnonzero(~np.isnan(values[:, :targets]).all(axis=1))
     return int(there[-1]) + 1 if len(there) else 0
 
 
-def _regular(series: dict[Any, SeriesRows], columns: Sequence[str], like: Table) -> Table:
-    """The rows on their regular grid, in the roles of `like`."""
+def _laid_out(series: dict[Any, SeriesRows], columns: Sequence[str], like: Table) -> Table:
+    """The rows on the grid that they seem to lie on, in the roles of `like`."""
     counts = [len(rows.times) for rows in series.values()]
     source: dict[str, Any] = {"time": np.concatenate([rows.times for rows in series.values()])}
-    numbered = np.repeat(np.arange(len(series)), counts)
     values = np.concatenate([rows.values for rows in series.values()])
-    source |= {"series": numbered} | {f"value {k}": values[:, k] for k in range(len(columns))}
-    found = read_table(
-        source,
-        time="time",
-        target=[f"value {k}" for k in range(len(columns))],
-        id="series",
-        blank=True,
-    )
+    wanted = [f"value {k}" for k in range(len(columns))]
+    source |= {"series": np.repeat(np.arange(len(series)), counts)}
+    source |= {name: values[:, k] for k, name in enumerate(wanted)}
+    found = read_table(source, time="time", target=wanted, id="series", blank=True)
     names = list(series)
     named = tuple(replace(one, id=names[one.id]) for one in found.series)
     return replace(like, series=named, step=found.step, notes=())
+
+
+def _on_grid(name: Any, rows: SeriesRows, step: Step) -> Series:
+    positions = step.positions(rows.times)
+    series = "" if name is None else f" of series {name!r}"
+    if positions is None:
+        raise FormatError(
+            f"a time{series} from {rows.times[0]} to {rows.times[-1]} lies beside the grid of the data so far, {step}"
+        )
+    count = int(positions[-1]) + 1
+    if count > _LONGEST * len(rows.times):
+        raise FormatError(
+            f"between {rows.times[0]} and {rows.times[-1]}{series} there are {count} steps of {step} and "
+            f"{len(rows.times)} rows; leave the old rows out of the state"
+        )
+    values = np.full((count, rows.values.shape[1]), np.nan)
+    values[positions] = rows.values
+    return Series(name, step.grid(rows.times[:1], count), values)
 
 
 def _plain_times(times: NDArray[Any]) -> NDArray[Any]:
     return times.astype(np.int64) if times.dtype.kind == "M" else times
 
 
-def _series_of(arrays: dict[str, NDArray[Any]], words: dict[str, str]) -> dict[Any, SeriesRows]:
+def _series_of(
+    arrays: dict[str, NDArray[Any]], words: dict[str, str], width: int
+) -> dict[Any, SeriesRows]:
     """The rows by id, in the order in which they were written."""
     names = [
         _READ[kind](name)
@@ -253,7 +297,7 @@ def _series_of(arrays: dict[str, NDArray[Any]], words: dict[str, str]) -> dict[A
     found: dict[Any, SeriesRows] = {}
     for k, name in enumerate(names):
         times, values = arrays[f"times.{k}"], np.asarray(arrays[f"values.{k}"], np.float64)
-        if times.ndim != 1 or values.ndim != 2 or len(times) != len(values):
+        if times.ndim != 1 or values.shape != (len(times), width) or (np.diff(times) <= 0).any():
             raise ValueError(f"times {times.shape} and values {values.shape} do not fit")
         found[name] = SeriesRows(times.view("M8[ns]") if words["dated"] == "1" else times, values)
     return found

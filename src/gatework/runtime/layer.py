@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gatework.errors import ShapeError
+from gatework.errors import OptionError, ShapeError
 from gatework.native import Stack
+from gatework.native.arrays import converted, shaped
 from gatework.runtime.state import Floats, State
 from gatework.runtime.streams import Streams
 
@@ -76,13 +77,22 @@ class LayerRuntime:
 
         Raises:
             ShapeError: a shape does not fit, or the state is of another layer.
+            OptionError: state is something else.
             KernelError: the compiled library is not available.
         """
-        given = np.asarray(x)
+        given = converted(x, "x")
         alone = given.ndim == 2
         if alone:
+            T = given.shape[:1]
             given = given[:, None]
-            mask, reset = (None if v is None else np.asarray(v)[:, None] for v in (mask, reset))
+            mask, reset = (
+                None if v is None else shaped(v, T, name, np.bool_)[:, None]
+                for v, name in ((mask, "mask"), (reset, "reset"))
+            )
+        if state is not None and not isinstance(state, State):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(
+                f"state is {type(state).__name__}; expected a State, as a call returns it"
+            )
         h0, c0 = (None, None) if state is None else self._parts(state, given.shape[1:2])
         answer = self.stack(given, h0, c0, lengths=lengths, mask=mask, reset=reset, threads=threads)
         after = self._state(answer.h_n, answer.c_n, None if state is None else state.names)
@@ -93,9 +103,19 @@ class LayerRuntime:
 
         Args:
             streams: how many, or their names.
+
+        Raises:
+            OptionError: neither; two names are equal.
         """
-        names = None if isinstance(streams, int) else tuple(streams)
-        N = streams if isinstance(streams, int) else len(streams)
+        counted = isinstance(streams, int | np.integer) and not isinstance(streams, bool)
+        if isinstance(streams, str) or not (counted or isinstance(streams, Sequence)):
+            raise OptionError(
+                f"streams is {streams!r}; expected their number, or a list of their names"
+            )
+        if counted and streams < 0:  # pyright: ignore[reportOperatorIssue]
+            raise OptionError(f"streams is {streams}; expected 0 or more")
+        names = None if counted else tuple(streams)  # pyright: ignore[reportArgumentType]
+        N = int(streams) if names is None else len(names)  # pyright: ignore[reportArgumentType]
         h: list[Floats] = []
         c: list[Floats] = []
         for layer in self.stack.checked:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gatework.errors import FormatError, OptionError, ShapeError
 from gatework.native.arrays import converted
+from gatework.weights.tensor_file import TensorFile
 
 Floats = NDArray[np.float32]
 Rows = int | slice | str | Sequence[int] | Sequence[str] | NDArray[Any]
@@ -147,12 +148,12 @@ class State:
         arrays, metadata = read_arrays(Path(path))
         if metadata.get("kind") != _KIND:
             raise FormatError(
-                "this safetensors file holds no state; expected one of State.save", path=path
+                "this file holds no state of a layer; expected one of State.save", path=path
             )
         try:
             order = json.loads(metadata["arrays"])  # a safetensors file has its own
             return State({name: arrays[name] for name in order}, json.loads(metadata["names"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise FormatError(f"the file is damaged: {error}", path=path) from error
 
     def _row(self, name: str) -> int:
@@ -200,12 +201,5 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     Raises:
         FormatError: no such file, or damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror or error}", path=path) from error
-    except (SafetensorError, ValueError, TypeError) as error:
-        raise FormatError(f"the file is damaged: {error}", path=path) from error
+    file = TensorFile(path)
+    return dict(file), file.metadata

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gatework.errors import OptionError, ShapeError
+from gatework.errors import OptionError
 from gatework.native import Stack, Stream
+from gatework.native.arrays import shaped
 from gatework.runtime.state import Floats, Rows, State
 
 
@@ -37,13 +38,16 @@ class Streams:
         self._open(state)
 
     def _open(self, state: State) -> None:
+        if not isinstance(state, State):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(
+                f"state is {type(state).__name__}; expected a State, as layer.start gives it"
+            )
         self._stream = Stream(self._stack, len(state), self._threads)
         self._names = state.names
         self._places = (
             None if state.names is None else {name: k for k, name in enumerate(state.names)}
         )
         self._put(state)
-        self.advance = self._stream.advance
         self.x, self.y = self._stream.x, self._stream.y
 
     def __len__(self) -> int:
@@ -56,10 +60,13 @@ class Streams:
 
     @property
     def state(self) -> State:
-        """A copy of what all streams remember; assign one with as many streams to put it back.
+        """A copy of what all streams remember; assign one to put it back: by name, or in order where names are absent.
+
+        Outputs that masked_output="carry" repeats are not part of it.
 
         Raises:
             ShapeError: the state is of another layer, or has another number of streams.
+            OptionError: it has the names of other streams.
         """
         arrays: dict[str, Floats] = {}
         for k, (h, c) in enumerate(self._stream.read()):
@@ -70,6 +77,13 @@ class Streams:
 
     @state.setter
     def state(self, state: State) -> None:
+        if self._names is not None and state.names is not None:
+            if set(self._names) != set(state.names):
+                raise OptionError(
+                    f"the state is of {', '.join(state.names[:8])}, these streams are {', '.join(self._names[:8])}; "
+                    "`add` and `remove` change who is there"
+                )
+            state = state[list(self._names)]
         self._put(self.state.replaced(slice(None), state))
 
     def _put(self, state: State) -> None:
@@ -77,6 +91,15 @@ class Streams:
         self._stream.write(
             [(arrays[f"h_l{k}"], arrays.get(f"c_l{k}")) for k in range(len(self._stack.layers))]
         )
+
+    def advance(self, rows: ArrayLike | None = None, reset: ArrayLike | None = None) -> None:
+        """One step from `x` to `y`, without copies; rows and reset as of `step`.
+
+        Raises:
+            ShapeError: rows or reset does not fit.
+            KernelError: another thread is using the streams.
+        """
+        self._stream.advance(rows, reset)
 
     def step(
         self,
@@ -93,7 +116,8 @@ class Streams:
             reset: [N] which streams begin anew before the step.
 
         Returns:
-            [N, R], 0 where a stream did not step; or by name [R] for those that stepped.
+            [N, R], 0 (masked_output="carry": the last output) where a stream did not step; or by name [R] for those
+            that stepped.
 
         Raises:
             ShapeError: an argument does not fit.
@@ -109,7 +133,7 @@ class Streams:
         steps = np.zeros(len(self), np.bool_)
         steps[places] = True
         for (name, value), place in zip(x.items(), places, strict=True):
-            self.x[place] = self._input(name, value)
+            self.x[place] = shaped(value, self.x.shape[1:], f"the input of stream {name!r}")
         self._stream.advance(steps, reset)
         return {name: self.y[place].copy() for name, place in zip(x, places, strict=True)}
 
@@ -121,12 +145,15 @@ class Streams:
         """
         if which is None:
             return self._stream.write(None)
-        flags = np.zeros(len(self), np.bool_)
+        flags, y = np.zeros(len(self), np.bool_), self.y.copy()
         flags[self.state.rows(which)] = True
         self._stream.advance(np.zeros(len(self), np.bool_), flags)
+        self.y[...] = y
 
     def add(self, state: State) -> None:
         """More streams, after the others, with what they remember; `layer.start(["name"])` is a new one.
+
+        Arrays `x` and `y` are new afterwards.
 
         Raises:
             ShapeError: the state is of another layer.
@@ -154,11 +181,3 @@ class Streams:
             known = ", ".join(list(self._places)[:8])
             raise OptionError(f"there is no stream {name!r} among {known}; `add` makes one")
         return self._places[name]
-
-    def _input(self, name: str, value: ArrayLike) -> Floats:
-        array = np.asarray(value, np.float32)
-        if array.shape != self.x.shape[1:]:
-            raise ShapeError(
-                f"the input of stream {name!r} has shape {list(array.shape)}; expected {list(self.x.shape[1:])}"
-            )
-        return array

@@ -22,6 +22,7 @@ from gatework.errors import FormatError, OptionError, ShapeError
 from gatework.native import Direction, Stack
 from gatework.weights.compare import N, T, question
 from gatework.weights.features import in_float32, options_of
+from gatework.weights.moved import as_stack
 from gatework.weights.names import arrays_of, place_of, placed
 from gatework.weights.tensor_file import TensorFile, read_object
 
@@ -49,6 +50,7 @@ def save(stack: Stack, path: str | os.PathLike[str]) -> Path:
         >>> gatework.weights.load(gatework.weights.save(stack, "lstm.safetensors")).hidden_sizes
         (4,)
     """
+    stack = as_stack(stack)
     from safetensors.numpy import save as packed
 
     target = Path(path)

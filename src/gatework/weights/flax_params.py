@@ -21,7 +21,7 @@ from gatework.weights.flax_cells import (
     params_of,
     weights_of,
 )
-from gatework.weights.moved import Moved
+from gatework.weights.moved import Moved, as_stack
 
 
 def from_flax(
@@ -95,6 +95,9 @@ def to_flax(stack: Stack, *, form: Form = "linen") -> Moved[list[list[Params]]]:
         >>> gatework.weights.to_flax(stack).result[0][0]["if"]["kernel"].shape
         (8, 16)
     """
+    stack = as_stack(stack)
+    if form not in ("linen", "nnx"):
+        raise OptionError(f'form is {form!r}; expected "linen" or "nnx"')
     reasons = ["Flax's loop has no residual=True"] if stack.residual else []
     made: list[list[Params]] = []
     for layer in stack.layers:

@@ -19,7 +19,7 @@ from gatework.weights.keras_layers import (
     notes_of,
     stack_of_layer,
 )
-from gatework.weights.moved import Compared, Moved
+from gatework.weights.moved import Compared, Moved, as_stack
 
 
 def from_keras(source: Any, name: str | None = None) -> Any:
@@ -81,6 +81,7 @@ def to_keras(stack: Stack, name: str | None = None) -> Moved[Any]:
         >>> gatework.weights.to_keras(stack).result.forward_layer.units
         16
     """
+    stack = as_stack(stack)
     keras = keras_itself()
     layers = layers_of(stack)
     single = len(layers) == 1

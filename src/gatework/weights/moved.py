@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
+from gatework.errors import OptionError
+from gatework.native import Stack
+
 Thing = TypeVar("Thing")
 _ALIKE = (
     1e-4  # of the largest answer, or of 1: float32 on both sides over a few steps stays below 1e-5
@@ -28,6 +31,21 @@ class Compared(NamedTuple):
     def alike(self) -> bool:
         """Whether the difference is at most 1e-4 of the largest answer, or of 1 where that is smaller."""
         return self.difference <= _ALIKE * max(self.largest, 1.0)
+
+
+def as_stack(given: object) -> Stack:
+    """The stack that a user means: itself, or the result of a conversion.
+
+    Raises:
+        OptionError: something else, with what makes a stack of it.
+    """
+    stack = given.result if isinstance(given, Moved) else given  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(stack, Stack):
+        return stack
+    raise OptionError(
+        f"expected a gatework.weights.Stack, got {type(given).__name__}; from_torch(module).result is one, "
+        "as are the results of from_keras, from_onnx and from_flax"
+    )
 
 
 @dataclass(frozen=True, eq=False)

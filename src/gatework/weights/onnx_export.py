@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatework.native.stack import Direction, Stack
-from gatework.weights.moved import Moved
+from gatework.weights.moved import Moved, as_stack
 from gatework.weights.onnx_graph import Graph, save
 from gatework.weights.onnx_judge import NO_JUDGE, Feeds, compared
 from gatework.weights.onnx_layers import loop_reason, steps_of, write_layers
@@ -73,6 +73,7 @@ def to_onnx(
         >>> [one.name for one in moved.result.graph.output]
         ['y', 'h_n', 'c_n']
     """
+    stack = as_stack(stack)
     stack, notes = _in_single_precision(stack)
     form = Form(batch_first, lengths, states)
     model = _written(stack, form, opset)

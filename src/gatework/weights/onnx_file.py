@@ -32,8 +32,7 @@ def read_model(given: Any) -> Source:
     """The model of a file, or the one that is given.
 
     Raises:
-        FormatError: the file is no regular file, too large, or no ONNX model.
-        OSError: it cannot be opened.
+        FormatError: the file cannot be read, is no regular file, too large, or no ONNX model.
     """
     if not isinstance(given, str | os.PathLike):
         if not isinstance(given, onnx().ModelProto):
@@ -58,11 +57,15 @@ def read_bytes(path: Path, offset: int = 0, length: int | None = None) -> bytes:
     """The bytes of a regular file, or `length` of them from `offset` on.
 
     Raises:
-        FormatError: it is no regular file, too large, or shorter than that.
+        FormatError: it cannot be read, is no regular file, too large, or shorter than that.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise FormatError("no regular file", path=path)
-    with path.open("rb") as file:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise FormatError("no regular file", path=path)
+        file = path.open("rb")
+    except OSError as error:
+        raise FormatError(f"cannot be read: {error.strerror}", path=path) from error
+    with file:
         size = os.fstat(file.fileno()).st_size
         wanted = size - offset if length is None else length
         if offset < 0 or wanted < 0 or offset + wanted > size:

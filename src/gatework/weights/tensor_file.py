@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -91,6 +92,8 @@ class TensorFile(Mapping[str, NDArray[Any]]):
     def _header(self) -> tuple[dict[str, Any], int, int]:
         """The header, the size of the file, and where the tensors begin."""
         try:
+            if not stat.S_ISREG(self.path.stat().st_mode):
+                raise FormatError("cannot be read: it is no regular file", path=self.path)
             with self.path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 length = int.from_bytes(file.read(8), "little")

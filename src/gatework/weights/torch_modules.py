@@ -21,7 +21,7 @@ from gatework.weights.features import (
     precisions,
     refuse,
 )  # fmt: skip
-from gatework.weights.moved import Moved
+from gatework.weights.moved import Moved, as_stack
 from gatework.weights.names import arrays_of, placed, stack_of, suffix_of
 from gatework.weights.torch_answers import compare_module
 from gatework.weights.torch_kinds import (
@@ -89,6 +89,7 @@ def to_torch(stack: Stack, *, batch_first: bool = False) -> Moved[torch.nn.Modul
         >>> gatework.weights.to_torch(stack).result
         LSTM(8, 16, num_layers=2)
     """
+    stack = as_stack(stack)
     torch = torch_itself()
     found = features(stack)
     more: dict[str, Any] = {}
@@ -131,6 +132,7 @@ def load_into(stack: Stack, module: torch.nn.Module) -> Moved[Any]:
         >>> print(gatework.weights.load_into(stack, gatework.RNN(8, 16)).result)
         RNN(8, 16)
     """
+    stack = as_stack(stack)
     torch = torch_itself()
     kind = kind_of_module(module)
     _check_fit(stack, kind, module)
