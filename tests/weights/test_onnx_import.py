@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.reference
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
