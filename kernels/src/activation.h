@@ -1,7 +1,6 @@
 // The activations that a gate, a candidate or an output may have (ONNX's set, and what its `clip` makes of two of
-// them): the value, and the derivative as a
-// function of the value. Whoever adds one adds it here, and its name in the Python side's list. Included only by the
-// files that are compiled once per instruction set.
+// them): the value, and the derivative as a function of the value. Whoever adds one adds it here, and its name in the
+// Python side's list. Included only by the files that are compiled once per instruction set.
 #ifndef GATEWORK_ACTIVATION_H
 #define GATEWORK_ACTIVATION_H
 

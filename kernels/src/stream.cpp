@@ -17,12 +17,13 @@ struct Stream {
   Forward run;
   const Kernels& kernels;
   StreamStep step{};
-  bool residual, carry;
+  bool residual;
   std::atomic<bool> busy{false};  // one thread at a time
   Barrier meetings[1 + kMaxMembers];
 
   Stream(Cell cell, const gw_stream_binding& b, Split split)
-      : run(cell, *b.shape, *b.options, split), kernels(gw::kernels()), residual(b.residual != 0), carry(b.carry != 0) {
+      : run(cell, *b.shape, *b.options, split), kernels(gw::kernels()), residual(b.residual != 0) {
+    step.carry = b.carry != 0;
     run.weights = *b.weights;
     if (cell != Cell::lstm) run.weights.peephole = nullptr;
     run.packed = static_cast<const char*>(b.packed);
@@ -101,7 +102,9 @@ void add_input(const Stream& stream, const uint8_t* rows) {
 }
 
 bool advance(Stream& stream, const gw_stream_call& call) {
-  stream.step = {call.rows, call.reset, stream.carry, !stream.step.backwards};
+  stream.step.rows = call.rows;
+  stream.step.reset = call.reset;
+  stream.step.backwards = !stream.step.backwards;
   const auto work = [](void* context, int32_t member) {
     auto* s = static_cast<Stream*>(context);
     s->kernels.stream_step(&s->run, &s->step, member);

@@ -11,19 +11,11 @@ from torch import Tensor, nn
 
 from gatework.layers.check import check_weight
 from gatework.ops.family import Options, Weights, gates
+from gatework.weights.names import FIELDS
 
 Shapes = dict[
     str, tuple[int, ...]
 ]  # of one direction, in the order of the state_dict, names without suffix
-
-FIELDS = {
-    "weight_ih": "w_ih",
-    "weight_hh": "w_hh",
-    "bias_ih": "b_ih",
-    "bias_hh": "b_hh",
-    "weight_hr": "w_hr",
-    "weight_peephole": "peephole",
-}  # the other fields of Weights have the parameter's name
 
 
 def direction_shapes(
@@ -104,5 +96,5 @@ def collect(module: nn.Module, shapes: Shapes, suffix: str, like: Tensor | None 
     for name, shape in shapes.items():
         weight = check_weight(getattr(module, name + suffix, None), name + suffix, shape, like)
         like = weight if like is None else like
-        found[FIELDS.get(name, name)] = weight
+        found[FIELDS[name]] = weight
     return Weights(**found)

@@ -12,10 +12,11 @@ from gatework.errors import ShapeError
 from gatework.layers import check, per_sample
 from gatework.layers.arguments import ActivationGiven
 from gatework.layers.family import FamilyModule
-from gatework.layers.parameters import FIELDS, collect, direction_shapes, draw
+from gatework.layers.parameters import collect, direction_shapes, draw
 from gatework.ops import at_once, random, recurrent
 from gatework.ops.family import Weights, draws, gates
 from gatework.ops.path import Path
+from gatework.weights.names import FIELDS
 
 WHOLE_SEQUENCES = {
     "recurrent_dropout": "a single step takes its mask: cell(input, hx, dropout_mask=mask)",

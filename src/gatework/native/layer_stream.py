@@ -79,13 +79,9 @@ class _LayerStream(Stream):
             return super().step(x, rows=rows, reset=reset)
         if rows is not None:
             raise OptionError("rows was given together with drop, with which all rows step")
-        self.advance_reset(reset)
-        return self._dropped(shaped(converted(x, "x"), self.x.shape, "x"), drop)
-
-    def advance_reset(self, reset: ArrayLike | None) -> None:
-        """Sets rows back to the learned state, or zeros, without a step; [N], None: no row."""
         if reset is not None:
-            self.advance(np.zeros(self.rows, np.bool_), reset)
+            self.reset(reset)
+        return self._dropped(shaped(converted(x, "x"), self.x.shape, "x"), drop)
 
     def _dropped(self, x: Floats, drop: ArrayLike) -> Floats:
         """A step with a mask of its own, for which the state leaves the stream and comes back."""

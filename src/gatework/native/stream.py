@@ -151,6 +151,22 @@ class Stream:
         for layer, (h, c) in zip(self._layers, checked, strict=True):
             layer.write(h, c)
 
+    def reset(self, rows: ArrayLike) -> None:
+        """Streams begin anew, from the learned state or zeros, without a step; outputs stay.
+
+        Args:
+            rows: [N] which ones.
+
+        Raises:
+            ShapeError: rows does not fit.
+        """
+        which, states = shaped(rows, self._shape[:1], "rows", np.bool_), self.read()
+        for (one,), (h, c) in zip(self.stack.checked, states, strict=True):
+            h[which] = one.arrays.get("learned_h", 0.0)
+            if c is not None:
+                c[which] = one.arrays.get("learned_c", 0.0)
+        self.write(states)
+
     def _checked(
         self, k: int, h: ArrayLike | None, c: ArrayLike | None
     ) -> tuple[Floats | None, Floats | None]:

@@ -53,7 +53,7 @@ def step(
         weight = weights.get(name)
         if weight is None or not _is_usual(weight, shape):
             return None
-        places[_PLACES[fields.get(name, name)]] = weight.data_ptr()
+        places[_PLACES[fields[name]]] = weight.data_ptr()
     usual = _is_usual(x, (N, shapes["weight_ih"][1])) and all(_is_usual(s, (N, H)) for s in states)
     lstm = options.cell == "lstm"
     if not usual or not N or options.precision != "float32" or len(states) not in (0, 1 + lstm):

@@ -18,9 +18,8 @@ from gatework.runtime.forecast import ForecastRuntime
 from gatework.runtime.forecast_onnx_cases import cases
 from gatework.runtime.forecast_onnx_network import write_network
 from gatework.weights import Moved
-from gatework.weights.onnx_export import OPSET
-from gatework.weights.onnx_graph import Graph, save
-from gatework.weights.onnx_judge import NO_JUDGE, compared
+from gatework.weights.onnx_export import OPSET, exported
+from gatework.weights.onnx_graph import Graph
 from gatework.weights.onnx_package import onnx
 
 
@@ -62,13 +61,7 @@ def export_forecast(
         "the scaler, missing values (NaN) and the quantile shifts are inside: values are in the units of the data",
         "no state is carried: each window is read from its start",
     ]
-    found = compared(model, cases(runtime, read_tensors(folder, "selftest")))
-    if found is None:
-        notes.append(NO_JUDGE)
-    if path is not None:
-        save(model, path)
-        notes.append(f"written to {os.fspath(path)}")
-    return Moved(model, tuple(notes), found)
+    return exported(model, notes, cases(runtime, read_tensors(folder, "selftest")), path)
 
 
 def _what(runtime: ForecastRuntime) -> str:

@@ -25,6 +25,7 @@ from gatework.runtime.forecast_answer import answer_columns, need_known
 from gatework.runtime.forecast_model import AnsweringModel
 from gatework.runtime.forecast_plan import reopen_table
 from gatework.runtime.state import read_arrays
+from gatework.weights.tensor_file import write_tensors
 
 _KIND = "gatework.forecast-state"
 _LONGEST = 1000  # steps of the grid for each row
@@ -111,10 +112,11 @@ class ForecastState:
         return ForecastState(parts[0].columns, series, known[0] if known else None)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the state into one safetensors file."""
-        from safetensors.numpy import save
+        """Write the state into one safetensors file.
 
-        target = Path(path)
+        Raises:
+            OSError: the place cannot be written.
+        """
         kinds = "".join(
             {str: "s", int: "i", type(None): "n"}.get(type(name), "?") for name in self.names
         )
@@ -125,13 +127,7 @@ class ForecastState:
         dated = any(rows.times.dtype.kind == "M" for rows in self.series.values())
         step = None if self.step is None else asdict(self.step)
         words = {"kind": _KIND, "names": kinds, "dated": str(int(dated)), "step": json.dumps(step)}
-        beside = target.with_name(f".writing-{target.name}")
-        try:
-            beside.write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, words))
-            os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
-        return target
+        return write_tensors(path, arrays, words)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ForecastState:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gatework.errors import FormatError, OptionError, ShapeError
 from gatework.native.arrays import converted
-from gatework.weights.tensor_file import TensorFile
+from gatework.weights.tensor_file import TensorFile, write_tensors
 
 Floats = NDArray[np.float32]
 Rows = int | slice | str | Sequence[int] | Sequence[str] | NDArray[Any]
@@ -126,17 +126,8 @@ class State:
         Raises:
             OSError: the place cannot be written.
         """
-        from safetensors.numpy import save
-
-        target = Path(path)
         words = {"names": json.dumps(self._names), "arrays": json.dumps(list(self._arrays))}
-        beside = target.with_name(f".writing-{target.name}")
-        try:
-            beside.write_bytes(save(self._arrays, {"kind": _KIND, **words}))
-            os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
-        return target
+        return write_tensors(path, self._arrays, {"kind": _KIND, **words})
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> State:

@@ -145,10 +145,9 @@ class Streams:
         """
         if which is None:
             return self._stream.write(None)
-        flags, y = np.zeros(len(self), np.bool_), self.y.copy()
+        flags = np.zeros(len(self), np.bool_)
         flags[self.state.rows(which)] = True
-        self._stream.advance(np.zeros(len(self), np.bool_), flags)
-        self.y[...] = y
+        self._stream.reset(flags)
 
     def add(self, state: State) -> None:
         """More streams, after the others, with what they remember; `layer.start(["name"])` is a new one.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,7 +23,7 @@ from gatework.weights.compare import N, T, question
 from gatework.weights.features import in_float32, options_of
 from gatework.weights.moved import as_stack
 from gatework.weights.names import arrays_of, place_of, placed
-from gatework.weights.tensor_file import TensorFile, read_object
+from gatework.weights.tensor_file import TensorFile, read_object, write_tensors
 
 FORMAT = 1
 TOLERANCE = 1e-4  # of the largest answer, or of 1; instruction sets differ by less than 1e-5
@@ -51,9 +50,6 @@ def save(stack: Stack, path: str | os.PathLike[str]) -> Path:
         (4,)
     """
     stack = as_stack(stack)
-    from safetensors.numpy import save as packed
-
-    target = Path(path)
     asked = question(stack, states=False)
     answer = in_float32(stack)(asked.x, lengths=asked.lengths).y
     assert asked.lengths is not None
@@ -67,14 +63,7 @@ def save(stack: Stack, path: str | os.PathLike[str]) -> Path:
         **_described(stack),
         "checksum": _checksum(tensors),
     }
-    data = packed(tensors, {"gatework": json.dumps(head)})
-    beside = target.with_name(f".writing-{uuid.uuid4().hex}")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
-    return target
+    return write_tensors(path, tensors, {"gatework": json.dumps(head)})
 
 
 def load(path: str | os.PathLike[str]) -> Stack:

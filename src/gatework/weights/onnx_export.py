@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,13 +78,22 @@ def to_onnx(
     form = Form(batch_first, lengths, states)
     model = _written(stack, form, opset)
     notes += [_of_layers(stack), *_loops(stack)]
-    found = compared(model, _cases(stack, form))
-    if found is None:
-        notes.append(NO_JUDGE)
+    return exported(model, notes, _cases(stack, form), path)
+
+
+def exported(
+    model: Any,
+    notes: list[str],
+    cases: Iterable[tuple[Feeds, list[NDArray[Any]]]],
+    path: str | os.PathLike[str] | None,
+) -> Moved[Any]:
+    """A model that is written: compared on its cases, saved where there is a path, with its report."""
+    found = compared(model, cases)
+    own = [] if found is not None else [NO_JUDGE]
     if path is not None:
         save(model, path)
-        notes.append(f"written to {os.fspath(path)}")
-    return Moved(model, tuple(notes), found)
+        own.append(f"written to {os.fspath(path)}")
+    return Moved(model, (*notes, *own), found)
 
 
 def _written(stack: Stack, form: Form, opset: int) -> Any:

@@ -1,4 +1,4 @@
-"""Safetensors files, read with distrust: every size is checked against the file before anything is allocated.
+"""Safetensors files, written whole and read with distrust: sizes are checked before anything is allocated.
 
 A tensor is read when it is asked for, so a checkpoint costs what is taken from it; bfloat16, which the format's own
 NumPy reader refuses, is widened to float32. Format: https://github.com/huggingface/safetensors, README, "Format".
@@ -10,6 +10,7 @@ import json
 import math
 import os
 import stat
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -147,3 +148,29 @@ def read_object(text: bytes | str, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FormatError("the file is damaged: its header is no JSON object", path=path)
     return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def write_tensors(
+    path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
+) -> Path:
+    """Write a safetensors file, whole or not at all.
+
+    Args:
+        path: of the file.
+        arrays: tensors by name.
+        metadata: texts by name.
+
+    Raises:
+        OSError: the place cannot be written.
+    """
+    from safetensors.numpy import save
+
+    target = Path(path)
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    beside = target.with_name(f".writing-{uuid.uuid4().hex}")
+    try:
+        beside.write_bytes(save(whole, dict(metadata)))
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+    return target
